@@ -1,0 +1,1 @@
+"""Prefect flows, the Dask cluster they run on, and the command line."""

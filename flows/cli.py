@@ -1,0 +1,327 @@
+"""The command line: a thin face over the flows.
+
+Conventions
+-----------
+Nothing heavy is imported before a command runs: ``gunshot --help`` needs click alone. Progress goes to the error
+stream, the
+summary (or with ``--json`` one JSON object) to the output. Exit codes: 0 done, 1 the run failed, 2 bad usage or bad
+input.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from gunshot import __version__
+from gunshot.errors import DatasetError, GunshotError, RunError, StorageError
+
+__all__ = ["cli", "main"]
+
+_RUN_FAILED: tuple[type[GunshotError], ...] = (RunError, StorageError, DatasetError)
+
+_ENVIRONMENT = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the flows print their own lines
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "DO_NOT_TRACK": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line and an exit code, never a traceback."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except GunshotError as error:
+        click.echo(f"gunshot: {error}", err=True)
+        sys.exit(1 if isinstance(error, _RUN_FAILED) else 2)
+
+
+def _finish(summary: Any, lines: list[str], as_json: bool) -> None:
+    """Print a command's result for a person, or for a machine."""
+    if as_json:
+        content = dataclasses.asdict(summary) if dataclasses.is_dataclass(summary) else summary
+        click.echo(json.dumps(content, default=str))
+    else:
+        click.echo("\n".join(lines))
+
+
+def _states(states: dict[str, int]) -> str:
+    return " + ".join(f"{count} {state}" for state, count in states.items()) or "none"
+
+
+def _failures(failures: list[dict[str, str]], most: int = 10) -> list[str]:
+    lines = [f"  {row['state']}: {row['path']}: {row['reason']}" for row in failures[:most]]
+    return lines + ([f"  ... and {len(failures) - most} more"] if len(failures) > most else [])
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+_inputs = click.argument("inputs", nargs=-1, metavar="INPUT...")
+_labels = click.option("--labels", metavar="CSV", help="Label table: path, label and optional segments.")
+_cluster = _options(
+    click.option("--workers", type=int, metavar="N", help="Local workers; one a core by default, 0 for none."),
+    click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that is running, such as tcp://host:8786."),
+)
+_failed = click.option(
+    "--max-failed-fraction", type=float, default=0.1, show_default=True, help="More failures than this fail the run."
+)
+_audio_help = "INPUT is a file, a folder, a glob or an s3:// prefix."
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="gunshot")
+def cli() -> None:
+    """Find gunshots in large sound archives.
+
+    \b
+    A first look:     gunshot demo
+    Your recordings:  gunshot preprocess FOLDER --store features.zarr
+                      gunshot train --store features.zarr --out model
+                      gunshot score ARCHIVE --model model --out results
+    """  # noqa: D301  (click reads the backspace: keep these lines as they are)
+
+
+@cli.command()
+@click.option("--out", default="demo", show_default=True, metavar="DIR", help="Where everything goes.")
+@click.option(
+    "--audio", metavar="DIR", help="Labelled recordings (a folder with labels.csv) instead of synthetic sound."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@_cluster
+@_json
+def demo(out: str, audio: str | None, seed: int, workers: int | None, scheduler: str | None, as_json: bool) -> None:
+    """Run the whole pipeline on a small corpus and write a report."""
+    from flows.demo import demo as run
+
+    summary = run(out=out, audio=audio, seed=seed, workers=workers, scheduler=scheduler)
+    _finish(summary, [*summary.lines(), f"report: {summary.report}"], as_json)
+
+
+@cli.command(epilog=_audio_help)
+@_inputs
+@click.option("--out", required=True, metavar="FILE.parquet", help="Where the manifest goes.")
+@_labels
+@_json
+def manifest(inputs: tuple[str, ...], out: str, labels: str | None, as_json: bool) -> None:
+    """List recordings and their labels as one table."""
+    from gunshot.manifest.sources import build_manifest
+    from gunshot.manifest.table import counts_table, dataset_table, manifest_digest, write_manifest
+
+    table = build_manifest(list(inputs), labels=labels)
+    write_manifest(table, out)
+    summary = {"manifest": out, "n_rows": table.num_rows, "digest": manifest_digest(table)}
+    _finish(summary, [dataset_table(table), "", counts_table(table), f"manifest: {out}"], as_json)
+
+
+@cli.command(epilog=_audio_help)
+@_inputs
+@click.option("--store", required=True, metavar="URI", help="The feature store.")
+@_labels
+@click.option("--recipe", metavar="TOML", help="Feature configuration; the default one if not given.")
+@_cluster
+@_failed
+@_json
+def preprocess(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
+    """Cut clips from recordings and write them with their features into a store."""
+    from flows.preprocess import preprocess as run
+
+    summary = run(inputs=list(inputs), **parameters)
+    lines = [
+        f"{summary.n_rows} rows = {_states(summary.states)}; {summary.n_computed} computed now",
+        *_failures(summary.failures),
+        f"store: {summary.store}",
+    ]
+    _finish(summary, lines, as_json)
+
+
+@cli.command()
+@click.option("--store", required=True, metavar="URI", help="The feature store.")
+@click.option(
+    "--model", default="small-cnn", show_default=True, metavar="NAME", help="logistic, paper-cnn or small-cnn."
+)
+@click.option("--out", required=True, metavar="DIR", help="The bundle's folder.")
+@click.option("--split", type=click.Choice(["group", "random"]), default="group", show_default=True)
+@click.option(
+    "--assign", multiple=True, metavar="GLOB=SPLIT", help="Place rows by path: train, validation, test or unseen."
+)
+@click.option("--augment", type=click.Choice(["none", "paper"]), default="paper", show_default=True)
+@click.option("--epochs", type=int, metavar="N", help="Passes over the training rows.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--max-fpr",
+    type=float,
+    default=0.005,
+    show_default=True,
+    help="False-alarm rate the threshold keeps to (validation).",
+)
+@_cluster
+@_json
+def train(assign: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
+    """Train a model on a store."""
+    from flows.train import train as run
+
+    digest = run(assign=list(assign), **parameters)
+    out = parameters["out"]
+    _finish({"bundle": out, "digest": digest}, [f"bundle: {out} ({digest})"], as_json)
+
+
+@cli.command()
+@click.option("--store", required=True, metavar="URI", help="The feature store.")
+@click.option("--model", required=True, metavar="DIR", help="The bundle.")
+@click.option("--out", required=True, metavar="DIR", help="Where metrics.json, predictions.parquet and report.html go.")
+@_json
+def evaluate(store: str, model: str, out: str, as_json: bool) -> None:
+    """Evaluate a model on a store's held-out rows and write a report."""
+    from flows.evaluate import evaluate as run
+    from flows.evaluate import figures
+
+    metrics = run(store=store, models=[model], out=out)
+    _finish(metrics, [*figures(metrics), f"report: {out}/report.html"], as_json)
+
+
+@cli.command(epilog=_audio_help)
+@_inputs
+@click.option("--model", required=True, metavar="DIR", help="The bundle.")
+@click.option("--out", required=True, metavar="URI", help="Where the results are, or will be.")
+@_cluster
+@_failed
+@_json
+def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
+    """Find gunshots in recordings; a rerun scores only what is new."""
+    from flows.score import score as run
+
+    summary = run(inputs=list(inputs), **parameters)
+    lines = [
+        f"{summary.n_listed} recordings = {_states(summary.states)}; {summary.n_scored} scored now",
+        *_failures(summary.failures),
+        f"{summary.n_detections} detections in {summary.listened_s / 3600:.2f} h",
+        f"results: {summary.results} (detections.csv, recordings.csv)",
+    ]
+    _finish(summary, lines, as_json)
+
+
+@cli.group()
+def synthesize() -> None:
+    """Make synthetic recordings from physics and a seed."""
+
+
+@synthesize.command()
+@click.option("--out", required=True, metavar="DIR")
+@click.option("--gunshots", type=int, default=300, show_default=True, metavar="N")
+@click.option("--others", type=int, default=300, show_default=True, metavar="N")
+@click.option(
+    "--groups", type=int, default=20, show_default=True, metavar="N", help="Scenes; a group holds both classes."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+def corpus(out: str, gunshots: int, others: int, groups: int, seed: int) -> None:
+    """Write labelled clips: gunshots, and sounds that resemble them."""
+    from pathlib import Path
+
+    from gunshot.synthetic import write_corpus
+
+    table = write_corpus(Path(out), n_gunshots=gunshots, n_others=others, n_groups=groups, seed=seed)
+    click.echo(f"label table: {table}")
+
+
+@synthesize.command()
+@click.option("--out", required=True, metavar="DIR")
+@click.option("--recordings", type=int, default=4, show_default=True, metavar="N")
+@click.option("--duration-s", type=float, default=300.0, show_default=True, help="Of each recording.")
+@click.option("--shots", type=int, default=40, show_default=True, metavar="N")
+@click.option("--confusers", type=int, default=40, show_default=True, metavar="N")
+@click.option("--sr", type=int, default=48_000, show_default=True, help="Sample rate [Hz].")
+@click.option("--start", default="2026-01-01T18:00:00+00:00", show_default=True, help="Of the first recording.")
+@click.option("--format", "container", type=click.Choice(["WAV", "FLAC"]), default="WAV", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+def archive(
+    out: str, recordings: int, shots: int, confusers: int, start: str, container: Any, **parameters: Any
+) -> None:
+    """Write long recordings with planted shots, and truth.csv with their times."""
+    from datetime import datetime
+    from pathlib import Path
+
+    from gunshot.errors import ParameterError
+    from gunshot.synthetic import write_archive
+
+    try:
+        begins = datetime.fromisoformat(start)
+    except ValueError:
+        raise ParameterError(
+            f"--start must be an ISO 8601 time such as 2026-01-01T18:00:00+00:00; got {start!r}"
+        ) from None
+    table = write_archive(
+        Path(out),
+        n_recordings=recordings,
+        n_shots=shots,
+        n_confusers=confusers,
+        start=begins,
+        container=container,
+        **parameters,
+    )
+    click.echo(f"truth: {table}")
+
+
+@cli.group()
+def datasets() -> None:
+    """Fetch public data sets."""
+
+
+@datasets.command("list")
+def list_datasets() -> None:
+    """Show what can be fetched, its size and its licence."""
+    from gunshot.datasets import available, describe
+
+    click.echo("\n\n".join(describe(dataset) for dataset in available()))
+
+
+@datasets.command()
+@click.argument("name")
+@click.option("--out", default="datasets", show_default=True, metavar="DIR", help="The set goes into DIR/NAME.")
+def fetch(name: str, out: str) -> None:
+    """Download a set, check it, unpack it and label it; goes on where an earlier fetch ended."""
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from gunshot.datasets import describe, fetch_dataset, find_dataset, is_fetched
+    from gunshot.manifest.sources import build_manifest
+    from gunshot.manifest.table import counts_table, dataset_table, write_manifest
+
+    click.echo(describe(find_dataset(name)), err=True)
+    if is_fetched(name, Path(out)):
+        click.echo(f"{name} is already in {out}; nothing to fetch", err=True)
+    console = Console(stderr=True)
+    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        line = bar.add_task(name, total=None)
+        labels = fetch_dataset(
+            name, Path(out), progress=lambda done, total: bar.update(line, completed=done, total=total)
+        )
+    table = build_manifest([str(labels.parent)])
+    write_manifest(table, labels.parent / "manifest.parquet")
+    click.echo(f"{dataset_table(table)}\n\n{counts_table(table)}\nlabel table: {labels}")

@@ -1,0 +1,206 @@
+"""The whole pipeline in one flow: corpus, store, three models, evaluation, scoring, report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from prefect import flow, task
+
+from flows.cluster import open_cluster
+from flows.evaluate import evaluate_models, figures
+from flows.preprocess import preprocess
+from flows.score import ScoreSummary, score
+from flows.train import train
+from gunshot.augment.chain import AugmentRule
+from gunshot.demonstration import ARCHIVE_TOLERANCE_S, REAL_ASSIGNMENTS, held_out_archive, make_archive, make_corpus
+from gunshot.evaluate import Evaluation, evaluate_detections, write_evaluations
+from gunshot.models.catalogue import DEFAULT_MODEL, MODELS
+from gunshot.reporting import ReportInputs, ScoredArchive, write_up
+from gunshot.split import parse_assignment
+from gunshot.storage import delete_tree, join, write_bytes
+from gunshot.store.read import open_store
+from gunshot.training import SplitPlan
+from tasks import artifacts
+from tasks.augment import augment_training_rows
+
+__all__ = ["DemoSummary", "demo"]
+
+
+@dataclass(frozen=True)
+class DemoSummary:
+    """What the demonstration left.
+
+    Attributes
+    ----------
+    report : str
+        The page to open.
+    metrics : dict
+        The content of ``metrics.json``.
+    """
+
+    report: str
+    metrics: dict[str, Any]
+
+    def lines(self) -> list[str]:
+        """Key figures, for a person."""
+        found = self.metrics["archive"]
+        return [
+            *figures(self.metrics),
+            f"{'archive':<10} {found['n_recordings']} recordings, {found['hours']:.2f} h: {found['n_detections']} "
+            f"detections; "
+            f"of {found['truth']['n_events']} known shots {found['truth']['n_matched']} found, "
+            f"{found['truth']['false_alarms_per_hour']:.1f} false alarms an hour",
+        ]
+
+
+@flow(name="demo", flow_run_name="demo {out}")
+def demo(
+    out: str = "demo",
+    audio: str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> DemoSummary:
+    """Run everything on a small corpus; the models and the report are made anew each time.
+
+    Parameters
+    ----------
+    out : str
+        The folder that everything goes to.
+    audio : str, optional
+        Labelled recordings, a folder with a ``labels.csv``; synthetic sound if not given.
+    seed : int
+        Of everything that is drawn.
+    workers, scheduler : optional
+        Where the work is done; one local worker a core if not given.
+
+    Returns
+    -------
+    DemoSummary
+        The report and its figures.
+    """
+    times: list[tuple[str, float]] = []
+    store = join(out, "store.zarr")
+    for old in ("store.zarr", "results", "models"):
+        delete_tree(join(out, old))
+    source = audio
+    if source is None:
+        with _timed("corpus", times):
+            source = corpus(join(out, "corpus"), seed)
+    with open_cluster(workers, scheduler) as address:
+        with _timed("preprocess", times):
+            preprocess([source], store, workers=None if address else 0, scheduler=address)
+        with _timed("train", times):
+            models = _train_all(store, out, seed, address)
+        with _timed("evaluate", times):
+            evaluations = evaluate_models(store, models)
+        default = next(item for item in evaluations if item.bundle.name == DEFAULT_MODEL)
+        with _timed("score", times):
+            archive, summary = _score(out, store, default, audio is not None, seed, address)
+    metrics = write_evaluations(out, evaluations, DEFAULT_MODEL) | {"archive": _archive_figures(archive, summary)}
+    write_bytes(join(out, "metrics.json"), json.dumps(metrics, indent=1).encode())
+    report = _report(out, store, evaluations, archive, audio, seed, times)
+    return DemoSummary(report, metrics)
+
+
+@contextmanager
+def _timed(name: str, times: list[tuple[str, float]]) -> Iterator[None]:
+    began = monotonic()
+    yield
+    times.append((name, monotonic() - began))
+
+
+@task(name="synthetic-corpus")
+def corpus(out: str, seed: int) -> str:
+    """Write the labelled synthetic clips; see `gunshot.demonstration.make_corpus`."""
+    with artifacts.stage("corpus", 1, "synthetic corpora") as advance:
+        folder = make_corpus(Path(out), seed)
+        advance()
+    return str(folder)
+
+
+@task(name="synthetic-archive")
+def archive_with_shots(out: str, seed: int) -> tuple[str, dict[str, list[float]]]:
+    """Write long recordings with planted shots; see `gunshot.demonstration.make_archive`."""
+    with artifacts.stage("archive", 1, "synthetic archives") as advance:
+        folder, truth = make_archive(Path(out), seed)
+        advance()
+    return str(folder), truth
+
+
+def _plan(seed: int) -> SplitPlan:
+    return SplitPlan("group", tuple(parse_assignment(text) for text in REAL_ASSIGNMENTS), seed)
+
+
+def _train_all(store: str, out: str, seed: int, scheduler: str | None) -> list[str]:
+    """Train every model of the catalogue; the distorted copies are made once and shared."""
+    models = []
+    for name in MODELS:
+        folder = join(out, "models", name)
+        workers = None if scheduler else 0
+        train(store, folder, name, assign=list(REAL_ASSIGNMENTS), seed=seed, workers=workers, scheduler=scheduler)
+        models.append(folder)
+    return models
+
+
+def _score(
+    out: str, store: str, default: Evaluation, is_real: bool, seed: int, scheduler: str | None
+) -> tuple[ScoredArchive, ScoreSummary]:
+    if is_real:
+        inputs, truth = held_out_archive(open_store(store), default)
+        what = "all recordings whose every clip is held out for the test"
+    else:
+        folder, truth = archive_with_shots(join(out, "archive"), seed)
+        inputs, what = [folder], "synthetic recordings with planted shots"
+    results = join(out, "results")
+    summary = score(list(inputs), default.bundle.uri, results, workers=None if scheduler else 0, scheduler=scheduler)
+    metrics = evaluate_detections(results, truth, default.bundle.digest, ARCHIVE_TOLERANCE_S) if truth else None
+    uris = frozenset(inputs if is_real else truth)
+    return ScoredArchive(results=results, what=what, uris=uris, truth=truth, metrics=metrics), summary
+
+
+def _archive_figures(archive: ScoredArchive, summary: ScoreSummary) -> dict[str, Any]:
+    return {
+        "what": archive.what,
+        "n_recordings": summary.n_listed,
+        "states": summary.states,
+        "hours": summary.listened_s / 3600,
+        "n_detections": summary.n_detections,
+        "truth": None if archive.metrics is None else archive.metrics.as_dict(),
+    }
+
+
+def _report(
+    out: str,
+    store: str,
+    evaluations: list[Evaluation],
+    archive: ScoredArchive,
+    audio: str | None,
+    seed: int,
+    times: list[tuple[str, float]],
+) -> str:
+    copies = augment_training_rows(store, _plan(seed), AugmentRule(seed=seed), None)
+    page = write_up(
+        ReportInputs(
+            title="Gunshots in recordings: a first look",
+            date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            store=store,
+            evaluations=evaluations,
+            default=DEFAULT_MODEL,
+            copies=copies,
+            archive=archive,
+            command=f"gunshot demo --out {out} --seed {seed}" + (f" --audio {audio}" if audio else ""),
+            seed=seed,
+            stages=times,
+        )
+    )
+    report = join(out, "report.html")
+    write_bytes(report, page.encode())
+    return report

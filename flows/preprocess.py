@@ -1,0 +1,105 @@
+"""The flow from recordings to a committed feature store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect import flow, get_run_logger
+
+from flows.cluster import open_cluster
+from gunshot.errors import ParameterError, RunError
+from gunshot.manifest.sources import build_manifest
+from gunshot.recipe import read_recipe
+from gunshot.store.layout import USABLE_STATES, prepare_store
+from gunshot.store.write import commit_store, failed_rows, record_states
+from tasks import artifacts
+from tasks.preprocess import preprocess_partitions
+
+__all__ = ["PreprocessSummary", "preprocess"]
+
+_MOST_FAILURES = 1000
+
+
+@dataclass(frozen=True)
+class PreprocessSummary:
+    """What a run of preprocessing did.
+
+    Attributes
+    ----------
+    store : str
+        The committed store.
+    n_rows, n_computed : int
+        Rows of the manifest, and of them computed by this run; the rest was there.
+    states : dict
+        Rows by state; they add up to `n_rows`.
+    failures : list of dict
+        ``path``, ``state`` and ``reason`` of rows that are not ``ok``, the first thousand.
+    """
+
+    store: str
+    n_rows: int
+    n_computed: int
+    states: dict[str, int]
+    failures: list[dict[str, str]]
+
+
+@flow(name="preprocess", flow_run_name="preprocess {store}")
+def preprocess(
+    inputs: list[str],
+    store: str,
+    labels: str | None = None,
+    recipe: str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    max_failed_fraction: float = 0.1,
+) -> PreprocessSummary:
+    """Read recordings and write their clips and features; a rerun does only what is missing.
+
+    Parameters
+    ----------
+    inputs : list of str
+        Files, folders, globs or s3:// prefixes.
+    store : str
+        Where the feature store is, or will be.
+    labels : str, optional
+        A label table (CSV).
+    recipe : str, optional
+        A recipe (TOML); the default one if not given.
+    workers : int, optional
+        Local workers; one a core if not given, 0 for none.
+    scheduler : str, optional
+        Address of a Dask scheduler to use instead.
+    max_failed_fraction : float
+        More failed rows than this fail the run, and the store stays uncommitted.
+
+    Returns
+    -------
+    PreprocessSummary
+        Counts that reconcile.
+    """
+    if not 0 <= max_failed_fraction <= 1:
+        raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
+    rules = read_recipe(recipe)
+    manifest = build_manifest(inputs, labels=labels)
+    with open_cluster(workers, scheduler) as address:
+        header = prepare_store(store, manifest, rules)
+        computed = preprocess_partitions(store, address)
+    states = record_states(header)
+    failures = [row for row, _ in zip(failed_rows(header), range(_MOST_FAILURES), strict=False)]
+    summary = PreprocessSummary(store, header.n_rows, computed, states, failures)
+    if failures:
+        artifacts.table("preprocess-failures", failures, "Rows that are not ok, with reasons")
+    failed = header.n_rows - sum(states.get(state, 0) for state in USABLE_STATES)
+    if failed > max_failed_fraction * header.n_rows or failed == header.n_rows:
+        raise RunError(
+            f"{failed} of {header.n_rows} rows failed, more than --max-failed-fraction {max_failed_fraction:g} allows "
+            f"({_examples(failures)}); {store} is not committed"
+        )
+    commit_store(header)
+    get_run_logger().info("%d rows: %s", header.n_rows, states)
+    return summary
+
+
+def _examples(failures: list[dict[str, str]]) -> str:
+    bad = [row for row in failures if row["state"] not in USABLE_STATES]
+    return "; ".join(f"{row['path']}: {row['state']}, {row['reason']}" for row in bad[:3])

@@ -1,0 +1,85 @@
+"""What a file's header says, before any sample is decoded.
+
+Conventions
+-----------
+Only the container's header is read. libsndfile counts the frames that are *there*; a truncated WAV reads short
+without an error, so the size that the header declares is read here and compared.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+__all__ = ["AUDIO_SUFFIXES", "AudioHeader", "missing_wav_bytes"]
+
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".caf", ".au",
+    ".snd", ".wve",
+)  # fmt: skip
+"""Endings of files that a folder or prefix is searched for; a file named itself may have any."""
+
+_UNKNOWN_SIZES = {0, 0xFFFFFFFF}  # written by recorders and streams that never finalised the header
+
+
+@dataclass(frozen=True, slots=True)
+class AudioHeader:
+    """The facts in a recording's header.
+
+    Attributes
+    ----------
+    sr : int
+        Sample rate [Hz].
+    n_channels : int
+        Channels.
+    n_frames : int
+        Frames that are there, as libsndfile counts them.
+    container, subtype : str
+        libsndfile's names, such as ``WAV`` and ``PCM_24``.
+    """
+
+    sr: int
+    n_channels: int
+    n_frames: int
+    container: str
+    subtype: str
+
+    @property
+    def duration_s(self) -> float:
+        """Duration [s]."""
+        return self.n_frames / self.sr
+
+
+def missing_wav_bytes(file: BinaryIO, size: int) -> int:
+    """How many bytes of sound a RIFF, RF64 or BW64 WAV declares beyond the end of the file.
+
+    Parameters
+    ----------
+    file : binary file
+        The file; its position is changed.
+    size : int
+        Its size [bytes].
+
+    Returns
+    -------
+    int
+        Missing bytes; 0 for whole files, other containers, and headers that were never finalised.
+    """
+    file.seek(0)
+    head = file.read(12)
+    if len(head) < 12 or head[:4] not in {b"RIFF", b"RF64", b"BW64"} or head[8:] != b"WAVE":
+        return 0
+    declared_64: int | None = None
+    position = 12
+    while position + 8 <= size:
+        file.seek(position)
+        name, length = struct.unpack("<4sI", file.read(8))
+        if name == b"ds64":
+            declared_64 = struct.unpack("<8xQ", file.read(16))[0]
+        if name == b"data":
+            if length == 0xFFFFFFFF and declared_64 is not None:
+                length = declared_64
+            return 0 if length in _UNKNOWN_SIZES else max(0, position + 8 + length - size)
+        position += 8 + length + length % 2
+    return 0

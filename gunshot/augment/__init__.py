@@ -1,0 +1,1 @@
+"""Distorted copies of training clips, drawn from seeds."""

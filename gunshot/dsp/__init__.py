@@ -1,0 +1,1 @@
+"""Signal processing: arrays in, arrays out, librosa's names, nothing of this project imported."""

@@ -1,0 +1,1 @@
+"""The manifest: one table that says what there is to preprocess."""

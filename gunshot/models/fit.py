@@ -1,0 +1,136 @@
+"""Fitting a network. TensorFlow is imported here and in `gunshot.models.networks`, nowhere else.
+
+Conventions
+-----------
+The same rows, seed and versions on the same machine give the same weights: seeds are set and TensorFlow's operations
+made deterministic, which holds for the whole process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from gunshot.models.catalogue import ModelRule
+from gunshot.models.native import without_greeting
+from gunshot.models.networks import NETWORKS
+
+__all__ = ["Epoch", "Fit", "fit_network"]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training rows.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    loss, accuracy : float
+        On the training rows.
+    validation_loss, validation_accuracy : float
+        On the validation rows.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted network.
+
+    Attributes
+    ----------
+    weights : bytes
+        Exported for the runtime.
+    epochs : tuple of Epoch
+        How training went.
+    n_weights : int
+        Trainable numbers.
+    """
+
+    weights: bytes
+    epochs: tuple[Epoch, ...]
+    n_weights: int
+
+
+def fit_network(
+    rule: ModelRule,
+    train: tuple[NDArray[np.float32], NDArray[np.int8]],
+    validation: tuple[NDArray[np.float32], NDArray[np.int8]],
+    *,
+    epochs: int,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Fit:
+    """Fit a network and export it.
+
+    Parameters
+    ----------
+    rule : ModelRule
+        Which network and how.
+    train, validation : tuple of ndarray
+        Spectrograms of shape (n, n_mels, n_frames), float32 [dB], and labels of shape (n,), int8.
+    epochs : int
+        Passes over the training rows.
+    seed : int
+        Of initial weights, order and dropout.
+    on_epoch : callable, optional
+        Called after each epoch.
+
+    Returns
+    -------
+    Fit
+        The exported network and its history.
+    """
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    x, y = train
+    network = NETWORKS[rule.name]((int(x.shape[1]), int(x.shape[2])))
+    steps = epochs * -(-len(x) // rule.batch_size)
+    rate = keras.optimizers.schedules.CosineDecay(rule.learning_rate, steps) if rule.decays else rule.learning_rate
+    network.compile(keras.optimizers.Adam(rate), "binary_crossentropy", metrics=["accuracy"])
+    history: list[Epoch] = []
+
+    def record(number: int, logs: dict[str, float]) -> None:
+        epoch = Epoch(number + 1, logs["loss"], logs["accuracy"], logs["val_loss"], logs["val_accuracy"])
+        history.append(epoch)
+        if on_epoch:
+            on_epoch(epoch)
+
+    network.fit(
+        x,
+        y.astype(np.float32),
+        batch_size=rule.batch_size,
+        epochs=epochs,
+        verbose=0,
+        validation_data=(validation[0], validation[1].astype(np.float32)),
+        class_weight=_class_weight(y),
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=record)],
+    )
+    return Fit(_export(network), tuple(history), int(network.count_params()))
+
+
+def _class_weight(label: NDArray[np.int8]) -> dict[int, float]:
+    """Both classes weigh the same, however many rows each has."""
+    return {value: 0.5 / float(np.mean(label == value)) for value in (0, 1)}
+
+
+def _export(network: keras.Model) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "weights.tflite")
+        with without_greeting():
+            network.export(str(path), format="litert", verbose=False)
+        return path.read_bytes()

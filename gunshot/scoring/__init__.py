@@ -1,0 +1,1 @@
+"""From recordings of any length to detections, and the tables that remember them."""

@@ -1,0 +1,93 @@
+"""From scores to detections.
+
+Conventions
+-----------
+Times are seconds in the recording. A detection is one or more clips above the threshold that follow each other
+closely; its score is its best clip's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MERGE_GAP_S", "REFRACTORY_S", "Detection", "merge_clips"]
+
+MERGE_GAP_S = 1.0
+"""Shots at most this far apart are one detection, a burst [s]."""
+
+REFRACTORY_S = 0.1
+"""Onsets at most this far apart are one shot: its shock wave, blast and first echoes [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One or more shots.
+
+    Attributes
+    ----------
+    start_s, end_s : float
+        First onset, and the end of the last clip [s].
+    n_shots : int
+        Onsets, echoes within `REFRACTORY_S` not counted.
+    score : float
+        The best clip's, in [0, 1].
+    """
+
+    start_s: float
+    end_s: float
+    n_shots: int
+    score: float
+
+
+def merge_clips(
+    onset_s: NDArray[np.float64], score: NDArray[np.float32], threshold: float, tail_s: float
+) -> tuple[Detection, ...]:
+    """Merge clips above the threshold into detections.
+
+    Parameters
+    ----------
+    onset_s : ndarray of shape (n,), float64
+        Onsets of scored clips [s], increasing.
+    score : ndarray of shape (n,), float32
+        Their scores.
+    threshold : float
+        A clip counts from here on.
+    tail_s : float
+        How long a clip lasts after its onset [s].
+
+    Returns
+    -------
+    tuple of Detection
+        By time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> merge_clips(np.array([1.0, 1.05, 1.6, 9.0]), np.array([0.9, 0.8, 0.95, 0.2], np.float32), 0.5, 0.45)
+    (Detection(start_s=1.0, end_s=2.05, n_shots=2, score=0.949999988079071),)
+    """
+    kept = np.flatnonzero(score >= threshold)
+    if not kept.size:
+        return ()
+    times, scores = onset_s[kept], score[kept]
+    bursts = np.split(np.arange(kept.size), np.flatnonzero(np.diff(times) > MERGE_GAP_S) + 1)
+    return tuple(
+        Detection(
+            float(times[burst[0]]),
+            round(float(times[burst[-1]]) + tail_s, 6),
+            _count_shots(times[burst]),
+            float(scores[burst].max()),
+        )
+        for burst in bursts
+    )
+
+
+def _count_shots(times: NDArray[np.float64]) -> int:
+    count, last = 0, -np.inf
+    for time in times:
+        if time - last > REFRACTORY_S:
+            count, last = count + 1, time
+    return count

@@ -1,0 +1,315 @@
+"""URIs: open, list, write at once. The only module that knows fsspec and s3fs.
+
+Conventions
+-----------
+A URI is a local path or anything that fsspec opens (``s3://bucket/key``). Local paths are handed round as
+they are, without ``file://``. Writing is atomic: readers see the old object, or the whole new one. Credentials
+and endpoints come from the environment's standard chain (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, profiles, roles).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+
+from gunshot.errors import StorageError, TransientStorageError
+
+__all__ = [
+    "FileInfo",
+    "delete_tree",
+    "exists",
+    "is_remote",
+    "join",
+    "list_files",
+    "read_bytes",
+    "stat",
+    "write_bytes",
+    "zarr_store",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """One object as a listing shows it.
+
+    Attributes
+    ----------
+    uri : str
+        Where it is.
+    size : int
+        Its size [bytes].
+    etag : str
+        What changes when its content does: the store's ETag, or size and modification time.
+    """
+
+    uri: str
+    size: int
+    etag: str
+
+
+def is_remote(uri: str | Path) -> bool:
+    """Whether a URI names something other than a local path.
+
+    Examples
+    --------
+    >>> is_remote("s3://bucket/key"), is_remote("/tmp/x.wav")
+    (True, False)
+    """
+    text = str(uri)
+    return "://" in text and not text.startswith("file://")
+
+
+def _local(uri: str | Path) -> Path:
+    return Path(str(uri).removeprefix("file://"))
+
+
+@lru_cache(maxsize=8)
+def _filesystem(protocol: str) -> Any:
+    # listings are not cached: s3fs would keep them without limit and show a growing archive as it was
+    options: dict[str, Any] = {"use_listings_cache": False} if protocol in {"s3", "s3a"} else {}
+    try:
+        return fsspec.filesystem(protocol, **options)
+    except (ImportError, ValueError) as error:
+        raise StorageError(f"cannot open {protocol}:// addresses: {error}") from error
+
+
+def _remote(uri: str | Path) -> tuple[Any, str]:
+    protocol, _, path = str(uri).partition("://")
+    return _filesystem(protocol), path
+
+
+@contextlib.contextmanager
+def _explained(action: str, uri: str | Path) -> Iterator[None]:
+    """Turn what file systems and object stores raise into one line that says what to do."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StorageError(f"cannot {action} {uri}: it does not exist; check the address") from error
+    except PermissionError as error:
+        remedy = "check the bucket's policy and your credentials" if is_remote(uri) else "check its permissions"
+        raise StorageError(f"cannot {action} {uri}: access denied; {remedy}") from error
+    except StorageError:
+        raise
+    except OSError as error:
+        kind = TransientStorageError if is_remote(uri) else StorageError
+        raise kind(f"cannot {action} {uri}: {error}") from error
+    except Exception as error:
+        # botocore's errors about credentials and endpoints share no base with OSError
+        if type(error).__module__.partition(".")[0] not in {"botocore", "aiobotocore", "aiohttp"}:
+            raise
+        raise TransientStorageError(
+            f"cannot {action} {uri}: {error}; check AWS_ENDPOINT_URL, credentials and region"
+        ) from error
+
+
+def join(uri: str | Path, *parts: str) -> str:
+    """A URI below another.
+
+    Examples
+    --------
+    >>> join("s3://bucket/a/", "b", "c.wav")
+    's3://bucket/a/b/c.wav'
+    """
+    return "/".join([str(uri).rstrip("/") or "/", *(part.strip("/") for part in parts)])
+
+
+def exists(uri: str | Path) -> bool:
+    """Whether there is an object, file or folder at a URI.
+
+    Raises
+    ------
+    StorageError
+        If the store cannot be asked.
+    """
+    if not is_remote(uri):
+        return _local(uri).exists()
+    fs, path = _remote(uri)
+    with _explained("look up", uri):
+        return bool(fs.exists(path))
+
+
+def stat(uri: str | Path) -> FileInfo:
+    """Size and etag of one object.
+
+    Raises
+    ------
+    StorageError
+        If it does not exist or may not be seen.
+    """
+    with _explained("look up", uri):
+        if not is_remote(uri):
+            return _local_info(_local(uri))
+        fs, path = _remote(uri)
+        return _remote_info(uri, fs.info(path))
+
+
+def _local_info(path: Path) -> FileInfo:
+    status = path.stat()
+    return FileInfo(str(path), status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+
+
+def _remote_info(uri: str | Path, info: dict[str, Any]) -> FileInfo:
+    size = int(info.get("size") or 0)
+    etag = str(info.get("ETag") or info.get("etag") or f"{size}-{info.get('mtime', '')}").strip('"')
+    return FileInfo(str(uri), size, etag)
+
+
+def read_bytes(uri: str | Path) -> bytes:
+    """Content of one object, fetched whole.
+
+    Raises
+    ------
+    StorageError
+        If it does not exist or cannot be read.
+    """
+    with _explained("read", uri):
+        if not is_remote(uri):
+            return _local(uri).read_bytes()
+        fs, path = _remote(uri)
+        return bytes(fs.cat_file(path))
+
+
+def write_bytes(uri: str | Path, content: bytes) -> None:
+    """Write one object at once: one PUT, or a temporary file, fsync and rename.
+
+    Parameters
+    ----------
+    uri : str or path
+        Where; local folders are made.
+    content : bytes
+        What.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; nothing is left behind.
+    """
+    with _explained("write", uri):
+        if is_remote(uri):
+            fs, path = _remote(uri)
+            fs.pipe_file(path, content)
+            return
+        target = _local(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def list_files(uri: str | Path, suffixes: Sequence[str] = ()) -> Iterator[FileInfo]:
+    """Files below a folder or prefix, or matching a glob, or the one file itself; sorted by URI.
+
+    Parameters
+    ----------
+    uri : str or path
+        Folder, prefix, glob (``*``, ``**``, ``?``) or file.
+    suffixes : sequence of str
+        Lower-case endings to keep (``.wav``); empty keeps all. A file named itself is kept whatever its ending.
+
+    Yields
+    ------
+    FileInfo
+        Hidden files (``.x``, ``._x``) and what lies in hidden folders are left out.
+
+    Raises
+    ------
+    StorageError
+        If there is nothing at `uri`, or it cannot be listed.
+    """
+    with _explained("list", uri):
+        if is_remote(uri):
+            yield from _list_remote(str(uri), suffixes)
+        else:
+            yield from _list_local(_local(uri), suffixes)
+
+
+def _wanted(name: PurePosixPath, suffixes: Sequence[str]) -> bool:
+    hidden = any(part.startswith(".") and part not in {".", ".."} for part in name.parts)
+    return not hidden and (not suffixes or name.suffix.lower() in suffixes)
+
+
+def _list_local(root: Path, suffixes: Sequence[str]) -> Iterator[FileInfo]:
+    if root.is_file():
+        yield _local_info(root)
+        return
+    if root.is_dir():
+        base, found = root, root.rglob("*")
+    else:
+        fixed = [part for part in root.parts if not set(part) & set("*?[")]
+        base = Path(*root.parts[: len(fixed)]) if len(fixed) < len(root.parts) else root
+        if base == root or not base.is_dir():
+            raise FileNotFoundError(root)
+        found = base.glob(str(root.relative_to(base)))
+    for path in sorted(found):
+        if _wanted(PurePosixPath(path.relative_to(base).as_posix()), suffixes) and path.is_file():
+            yield _local_info(path)
+
+
+def _list_remote(uri: str, suffixes: Sequence[str]) -> Iterator[FileInfo]:
+    fs, path = _remote(uri)
+    protocol = uri.partition("://")[0]
+    if set(path) & set("*?["):
+        entries = fs.glob(path, detail=True)
+        base = path[: min(path.index(c) for c in "*?[" if c in path)].rpartition("/")[0]
+    else:
+        entries = fs.find(path, detail=True)
+        base = path.rstrip("/")
+    if not entries:
+        raise FileNotFoundError(uri)
+    for key, info in sorted(entries.items()):
+        name = PurePosixPath(key.removeprefix(base).lstrip("/") or PurePosixPath(key).name)
+        if info.get("type") == "file" and (key == base or _wanted(name, suffixes)):
+            yield _remote_info(f"{protocol}://{key}", info)
+
+
+def delete_tree(uri: str | Path) -> None:
+    """Remove a folder or prefix and all below it; nothing happens where there is none.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be removed.
+    """
+    fs, path = _remote(uri) if is_remote(uri) else (_filesystem("file"), str(_local(uri)))
+    with _explained("remove", uri):
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
+
+
+def zarr_store(uri: str | Path, *, read_only: bool) -> Any:
+    """A Zarr store at a URI.
+
+    Parameters
+    ----------
+    uri : str or path
+        Where the arrays are.
+    read_only : bool
+        Whether writing is refused.
+
+    Returns
+    -------
+    zarr.abc.store.Store
+        A LocalStore or an FsspecStore.
+    """
+    import zarr.storage  # 0.4 s that reading a manifest need not pay
+
+    if not is_remote(uri):
+        return zarr.storage.LocalStore(_local(uri), read_only=read_only)
+    options: dict[str, Any] = {"use_listings_cache": False} if str(uri).startswith("s3") else {}
+    return zarr.storage.FsspecStore.from_url(str(uri), storage_options=options, read_only=read_only)

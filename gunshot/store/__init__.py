@@ -1,0 +1,1 @@
+"""The feature store: waveforms and log-mel spectrograms, a row a clip, in Zarr v3."""

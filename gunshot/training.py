@@ -1,0 +1,275 @@
+"""The verb: one training, from a store to a bundle.
+
+Conventions
+-----------
+Splitting comes before everything: only training rows are fitted and copied, the threshold is chosen on validation
+rows, and nothing here looks at test rows.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from gunshot.errors import TrainingError
+from gunshot.evaluation.metrics import classification_metrics
+from gunshot.evaluation.operating_point import OperatingPoint, choose_operating_point
+from gunshot.models.bundle import Bundle, save_bundle, scorer_of
+from gunshot.models.catalogue import ModelRule, model_rule
+from gunshot.models.logistic import fit_logistic
+from gunshot.models.native import without_greeting
+from gunshot.split import Assignment, assign_splits
+from gunshot.store.read import FeatureStore, open_store
+
+if TYPE_CHECKING:
+    from gunshot.models.fit import Epoch
+
+__all__ = ["SplitPlan", "read_inputs", "splits_of", "train_model", "versions"]
+
+DEFAULT_MAX_FPR = 0.005
+"""False-alarm rate on the validation rows that the default threshold keeps to."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """How rows are divided.
+
+    Attributes
+    ----------
+    by : {"group", "random"}
+        What is never divided.
+    assignments : tuple of (glob, split)
+        Rows placed by their path.
+    seed : int
+        Of the shuffling.
+    """
+
+    by: Literal["group", "random"] = "group"
+    assignments: tuple[Assignment, ...] = field(default=())
+    seed: int = 0
+
+
+def splits_of(store: FeatureStore, plan: SplitPlan) -> NDArray[np.str_]:
+    """Split of every row of a store.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        The rows.
+    plan : SplitPlan
+        How they are divided.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), str
+        Empty for rows without a clip.
+
+    Raises
+    ------
+    TrainingError
+        If rows carry no label, or cannot be divided so.
+    """
+    usable = store.usable
+    labels = [store.column("label")[row] for row in usable]
+    if not labels or any(label is None for label in labels):
+        raise TrainingError(
+            f"{store.header.uri}: {sum(label is None for label in labels)} of {len(labels)} usable rows carry no "
+            f"label; "
+            "preprocess folders named by class (one of them 'gunshot'), or give --labels CSV"
+        )
+    columns = {name: [str(store.column(name)[row]) for row in usable] for name in ("path", "group", "source")}
+    splits = np.full(store.header.n_rows, "", dtype="<U10")
+    splits[usable] = assign_splits(
+        columns["path"],
+        columns["group"],
+        np.asarray(labels, dtype=np.int8),
+        columns["source"],
+        by=plan.by,
+        assignments=plan.assignments,
+        seed=plan.seed,
+    )
+    return splits
+
+
+def read_inputs(store: FeatureStore, rows: Sequence[int] | NDArray[np.intp], rule: ModelRule) -> NDArray[np.float32]:
+    """Rows of the array that a model reads.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where.
+    rows : sequence of int
+        Row numbers.
+    rule : ModelRule
+        The model.
+
+    Returns
+    -------
+    ndarray of shape (len(rows), ...), float32
+        Waveforms or spectrograms.
+    """
+    return store.waveforms(rows) if rule.input == "waveform" else store.log_mels(rows)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what makes a model's numbers."""
+    names = ("gunshot", "numpy", "scipy", "librosa", "soxr", "soundfile", "scikit-learn", "keras", "ai-edge-litert")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def train_model(
+    store_uri: str,
+    model: str,
+    out: str,
+    *,
+    plan: SplitPlan | None = None,
+    copies_uri: str | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    max_fpr: float = DEFAULT_MAX_FPR,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Bundle:
+    """Train a model on a store and write its bundle.
+
+    Parameters
+    ----------
+    store_uri : str
+        The committed store.
+    model : str
+        One of `gunshot.models.catalogue.MODELS`.
+    out : str
+        The bundle's folder.
+    plan : SplitPlan, optional
+        How rows are divided; by group if not given.
+    copies_uri : str, optional
+        A store of distorted copies of the training rows.
+    epochs : int, optional
+        Passes; the model's own number if not given.
+    seed : int
+        Of weights and order.
+    max_fpr : float
+        False-alarm rate on the validation rows that the threshold keeps to.
+    on_epoch : callable, optional
+        Called after each epoch.
+
+    Returns
+    -------
+    Bundle
+        As loaded from `out`.
+
+    Raises
+    ------
+    TrainingError
+        If the rows cannot train the model.
+    StoreError, StorageError
+        If a store cannot be read or the bundle not written.
+    """
+    began = perf_counter()
+    rule, plan = model_rule(model), plan or SplitPlan()
+    store = open_store(store_uri)
+    splits = splits_of(store, plan)
+    label = np.asarray([-1 if value is None else value for value in store.column("label")], dtype=np.int8)
+    rows = {split: np.flatnonzero(splits == split) for split in ("train", "validation")}
+    x, y = read_inputs(store, rows["train"], rule), label[rows["train"]]
+    if copies_uri is not None:
+        x, y = _with_copies(x, y, copies_uri, store, splits, rule)
+    _check_finite(x, store_uri)
+    validation = read_inputs(store, rows["validation"], rule), label[rows["validation"]]
+    weights, history = _fit(rule, (x, y), validation, epochs or rule.epochs, seed, on_epoch)
+    point = _operating_point(rule, weights, store, validation, max_fpr)
+    scores = scorer_of(model, weights, store.recipe)(validation[0])
+    details = {
+        "training": {
+            "store": store_uri,
+            "manifest_digest": store.header.manifest_digest,
+            "split": asdict(plan),
+            "rows": {name: int(np.sum(splits == name)) for name in sorted(set(splits.tolist()) - {""})},
+            "copies": 0 if copies_uri is None else int(len(y) - len(rows["train"])),
+            "sources": sorted({str(store.column("source")[row]) for row in rows["train"]}),
+            "licenses": sorted({str(store.column("license")[row]) for row in rows["train"]} - {""}),
+            "seed": seed,
+            "elapsed_s": round(perf_counter() - began, 2),
+            "history": [asdict(epoch) for epoch in history],
+        },
+        "validation": classification_metrics(validation[1], scores, point.threshold).as_dict(),
+        "versions": versions(),
+    }
+    return save_bundle(
+        out, model=model, weights=weights, recipe=store.recipe, operating_point=point, details=details,
+        splits=_splits_table(store, splits),
+    )  # fmt: skip
+
+
+def _with_copies(
+    x: NDArray[np.float32],
+    y: NDArray[np.int8],
+    uri: str,
+    store: FeatureStore,
+    splits: NDArray[np.str_],
+    rule: ModelRule,
+) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    copies = open_store(uri, recipe=store.recipe)
+    if copies.header.derived.get("source_manifest") != store.header.manifest_digest:
+        raise TrainingError(f"{uri} holds copies of another store than {store.header.uri}; remove it and run again")
+    source = np.asarray(copies.column("source_row"), dtype=np.int64)
+    foreign = int(np.sum(splits[source] != "train"))
+    if foreign:
+        raise TrainingError(
+            f"{uri}: {foreign} copies were made of rows that this split does not train on; remove it and run again"
+        )
+    copied = np.asarray(copies.column("label"), dtype=np.int8)
+    return np.concatenate([x, read_inputs(copies, np.arange(len(copied)), rule)]), np.concatenate([y, copied])
+
+
+def _check_finite(x: NDArray[np.float32], uri: str) -> None:
+    bad = int(np.sum(~np.isfinite(x.reshape(len(x), -1)).all(axis=1)))
+    if bad:
+        raise TrainingError(f"{uri}: {bad} training rows hold values that are not finite; preprocess into a new store")
+
+
+def _fit(
+    rule: ModelRule,
+    train: tuple[NDArray[np.float32], NDArray[np.int8]],
+    validation: tuple[NDArray[np.float32], NDArray[np.int8]],
+    epochs: int,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> tuple[bytes, Sequence[Epoch]]:
+    if rule.name == "logistic":
+        return fit_logistic(*train, seed=seed), ()
+    with without_greeting():
+        from gunshot.models.fit import fit_network  # the one way to TensorFlow, which takes seconds to import
+
+    fit = fit_network(rule, train, validation, epochs=epochs, seed=seed, on_epoch=on_epoch)
+    return fit.weights, fit.epochs
+
+
+def _operating_point(
+    rule: ModelRule,
+    weights: bytes,
+    store: FeatureStore,
+    validation: tuple[NDArray[np.float32], NDArray[np.int8]],
+    max_fpr: float,
+) -> OperatingPoint:
+    scores = scorer_of(rule.name, weights, store.recipe)(validation[0])
+    name = f"at most {max_fpr:.2%} false alarms"
+    return choose_operating_point(validation[1], scores, name=name, split="validation", max_fpr=max_fpr)
+
+
+def _splits_table(store: FeatureStore, splits: NDArray[np.str_]) -> bytes:
+    table = pa.table({"group": store.rows.column("group"), "split": pa.array(splits.tolist(), pa.string())})
+    buffer = io.BytesIO()
+    pq.write_table(
+        table.replace_schema_metadata({"manifest_digest": store.header.manifest_digest}), buffer, compression="zstd"
+    )
+    return buffer.getvalue()

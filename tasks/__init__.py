@@ -1,0 +1,1 @@
+"""Prefect tasks: thin. They take and return addresses and small records, never arrays."""
