@@ -60,6 +60,8 @@ def open_cluster(workers: int | None = None, scheduler: str | None = None) -> It
             host="127.0.0.1",
             dashboard_address=None,
             worker_dashboard_address=None,
+            # its small HTTP server starts even so: on any free port, for two runs may share a machine
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         ) as cluster:
             yield cluster.scheduler_address
 

@@ -7,28 +7,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow
 
 from flows.cluster import open_cluster
-from flows.evaluate import evaluate_models, figures
+from flows.evaluate import figures
 from flows.preprocess import preprocess
 from flows.score import ScoreSummary, score
 from flows.train import train
 from gunshot.augment.chain import AugmentRule
-from gunshot.demonstration import ARCHIVE_TOLERANCE_S, REAL_ASSIGNMENTS, held_out_archive, make_archive, make_corpus
+from gunshot.demonstration import (
+    ARCHIVE_TOLERANCE_S,
+    REAL_ASSIGNMENTS,
+    SYNTHETIC_MAX_FPR,
+    held_out_archive,
+)
 from gunshot.evaluate import Evaluation, evaluate_detections, write_evaluations
 from gunshot.models.catalogue import DEFAULT_MODEL, MODELS
 from gunshot.reporting import ReportInputs, ScoredArchive, write_up
 from gunshot.split import parse_assignment
 from gunshot.storage import delete_tree, join, write_bytes
 from gunshot.store.read import open_store
-from gunshot.training import SplitPlan
-from tasks import artifacts
+from gunshot.training import DEFAULT_MAX_FPR, SplitPlan
 from tasks.augment import augment_training_rows
+from tasks.demonstration import synthetic_archive, synthetic_corpus
+from tasks.evaluate import evaluate_models
 
 __all__ = ["DemoSummary", "demo"]
 
@@ -93,12 +98,12 @@ def demo(
     source = audio
     if source is None:
         with _timed("corpus", times):
-            source = corpus(join(out, "corpus"), seed)
+            source = synthetic_corpus(join(out, "corpus"), seed)
     with open_cluster(workers, scheduler) as address:
         with _timed("preprocess", times):
             preprocess([source], store, workers=None if address else 0, scheduler=address)
         with _timed("train", times):
-            models = _train_all(store, out, seed, address)
+            models = _train_all(store, out, seed, SYNTHETIC_MAX_FPR if audio is None else DEFAULT_MAX_FPR, address)
         with _timed("evaluate", times):
             evaluations = evaluate_models(store, models)
         default = next(item for item in evaluations if item.bundle.name == DEFAULT_MODEL)
@@ -117,35 +122,25 @@ def _timed(name: str, times: list[tuple[str, float]]) -> Iterator[None]:
     times.append((name, monotonic() - began))
 
 
-@task(name="synthetic-corpus")
-def corpus(out: str, seed: int) -> str:
-    """Write the labelled synthetic clips; see `gunshot.demonstration.make_corpus`."""
-    with artifacts.stage("corpus", 1, "synthetic corpora") as advance:
-        folder = make_corpus(Path(out), seed)
-        advance()
-    return str(folder)
-
-
-@task(name="synthetic-archive")
-def archive_with_shots(out: str, seed: int) -> tuple[str, dict[str, list[float]]]:
-    """Write long recordings with planted shots; see `gunshot.demonstration.make_archive`."""
-    with artifacts.stage("archive", 1, "synthetic archives") as advance:
-        folder, truth = make_archive(Path(out), seed)
-        advance()
-    return str(folder), truth
-
-
 def _plan(seed: int) -> SplitPlan:
     return SplitPlan("group", tuple(parse_assignment(text) for text in REAL_ASSIGNMENTS), seed)
 
 
-def _train_all(store: str, out: str, seed: int, scheduler: str | None) -> list[str]:
+def _train_all(store: str, out: str, seed: int, max_fpr: float, scheduler: str | None) -> list[str]:
     """Train every model of the catalogue; the distorted copies are made once and shared."""
     models = []
     for name in MODELS:
         folder = join(out, "models", name)
-        workers = None if scheduler else 0
-        train(store, folder, name, assign=list(REAL_ASSIGNMENTS), seed=seed, workers=workers, scheduler=scheduler)
+        train(
+            store,
+            folder,
+            name,
+            assign=list(REAL_ASSIGNMENTS),
+            seed=seed,
+            max_fpr=max_fpr,
+            workers=None if scheduler else 0,
+            scheduler=scheduler,
+        )
         models.append(folder)
     return models
 
@@ -157,7 +152,7 @@ def _score(
         inputs, truth = held_out_archive(open_store(store), default)
         what = "all recordings whose every clip is held out for the test"
     else:
-        folder, truth = archive_with_shots(join(out, "archive"), seed)
+        folder, truth = synthetic_archive(join(out, "archive"), seed)
         inputs, what = [folder], "synthetic recordings with planted shots"
     results = join(out, "results")
     summary = score(list(inputs), default.bundle.uri, results, workers=None if scheduler else 0, scheduler=scheduler)

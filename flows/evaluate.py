@@ -5,39 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow
 
-from gunshot.evaluate import Evaluation, evaluate_bundle, write_evaluations
+from gunshot.evaluate import write_evaluations
 from gunshot.reporting import ReportInputs, write_up
 from gunshot.storage import join, write_bytes
 from tasks import artifacts
-from tasks.retries import TRANSIENT
+from tasks.evaluate import evaluate_models
 
-__all__ = ["evaluate", "evaluate_models", "figures"]
-
-
-@task(name="evaluate-bundles", cache_policy=None, **TRANSIENT)
-def evaluate_models(store: str, models: list[str]) -> list[Evaluation]:
-    """Score a store's held-out rows with each bundle.
-
-    Parameters
-    ----------
-    store : str
-        The committed store.
-    models : list of str
-        Bundles.
-
-    Returns
-    -------
-    list of Evaluation
-        In the order of `models`.
-    """
-    evaluations = []
-    with artifacts.stage("evaluate", len(models), "models") as advance:
-        for model in models:
-            evaluations.append(evaluate_bundle(store, model))
-            advance()
-    return evaluations
+__all__ = ["evaluate", "figures"]
 
 
 @flow(name="evaluate", flow_run_name="evaluate {models}")

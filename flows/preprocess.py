@@ -80,7 +80,8 @@ def preprocess(
     if not 0 <= max_failed_fraction <= 1:
         raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
     rules = read_recipe(recipe)
-    manifest = build_manifest(inputs, labels=labels)
+    with artifacts.stage("manifest", None, "files") as advance:
+        manifest = build_manifest(inputs, labels=labels, progress=lambda _, total: advance(total=total))
     with open_cluster(workers, scheduler) as address:
         header = prepare_store(store, manifest, rules)
         computed = preprocess_partitions(store, address)

@@ -84,7 +84,7 @@ def augment_partition(source: str, copies: str, partition: Partition) -> Partiti
     began = perf_counter()
     header = read_header(copies)
     rule = AugmentRule.model_validate(header.derived["augment"])
-    rows = [row["source_row"] for row in manifest_rows(copies, partition)]
+    rows = [row["source_row"] for row in manifest_rows(header, partition)]
     originals = open_store(source, recipe=header.recipe).waveforms(rows)
     waveforms = np.stack([distorted_copy(y, row, rule) for y, row in zip(originals, rows, strict=True)])
     records = [

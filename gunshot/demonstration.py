@@ -18,7 +18,14 @@ from gunshot.evaluate import Evaluation
 from gunshot.store.read import FeatureStore
 from gunshot.synthetic import write_archive, write_corpus
 
-__all__ = ["ARCHIVE_TOLERANCE_S", "REAL_ASSIGNMENTS", "held_out_archive", "make_archive", "make_corpus"]
+__all__ = [
+    "ARCHIVE_TOLERANCE_S",
+    "REAL_ASSIGNMENTS",
+    "SYNTHETIC_MAX_FPR",
+    "held_out_archive",
+    "make_archive",
+    "make_corpus",
+]
 
 REAL_ASSIGNMENTS = (
     "livefire/FP6/*=validation",
@@ -30,8 +37,11 @@ REAL_ASSIGNMENTS = (
 
 ARCHIVE_TOLERANCE_S = 0.25
 
-_N_GUNSHOTS = 300
-_N_OTHERS = 300
+SYNTHETIC_MAX_FPR = 0.05
+"""False-alarm rate of the thresholds on synthetic sound: its validation rows are too few for a smaller one."""
+
+_N_GUNSHOTS = 500
+_N_OTHERS = 500
 _N_RECORDINGS = 4
 _RECORDING_S = 300.0
 _N_PLANTED = 60

@@ -26,7 +26,7 @@ from gunshot.errors import AudioError
 from gunshot.partition import Partition
 from gunshot.recipe import Recipe
 from gunshot.storage import join, read_bytes
-from gunshot.store.layout import USABLE_STATES, read_header
+from gunshot.store.layout import USABLE_STATES, StoreHeader, read_header
 from gunshot.store.write import write_partition
 
 __all__ = ["PartitionOutcome", "manifest_rows", "preprocess_partition"]
@@ -77,7 +77,7 @@ def preprocess_partition(store: str, partition: Partition) -> PartitionOutcome:
     began = perf_counter()
     header = read_header(store)
     recipe = header.recipe
-    rows = manifest_rows(store, partition)
+    rows = manifest_rows(header, partition)
     waveforms = np.full((partition.n_rows, recipe.n_samples), np.nan, dtype=np.float32)
     records: list[Row] = []
     for _, same_file in groupby(enumerate(rows), key=lambda item: item[1]["uri"]):
@@ -95,16 +95,17 @@ def preprocess_partition(store: str, partition: Partition) -> PartitionOutcome:
 
 
 @lru_cache(maxsize=1)
-def _manifest_file(store: str) -> pq.ParquetFile:
+def _manifest_file(store: str, _digest: str) -> pq.ParquetFile:
+    # by digest: a worker may outlive a store that is removed and made again in its place
     return pq.ParquetFile(io.BytesIO(read_bytes(join(store, "manifest.parquet"))))
 
 
-def manifest_rows(store: str, partition: Partition) -> list[Row]:
+def manifest_rows(header: StoreHeader, partition: Partition) -> list[Row]:
     """Rows of a partition: its row group of the store's manifest.
 
     Parameters
     ----------
-    store : str
+    header : StoreHeader
         The prepared store.
     partition : Partition
         One of its plan.
@@ -114,7 +115,8 @@ def manifest_rows(store: str, partition: Partition) -> list[Row]:
     list of dict
         Values by column.
     """
-    rows: list[Row] = _manifest_file(store).read_row_group(partition.index).to_pylist()
+    file = _manifest_file(header.uri, header.manifest_digest)
+    rows: list[Row] = file.read_row_group(partition.index).to_pylist()
     assert len(rows) == partition.n_rows, f"row group {partition.index} holds {len(rows)} rows, not {partition.n_rows}"
     return rows
 

@@ -81,10 +81,12 @@ def assign_splits(
 
     Parameters
     ----------
-    path, group, stratum : sequence of str, length n
-        Path, group, and what is kept in proportion beside the label (the source) of each row.
+    path, group : sequence of str, length n
+        Path and group of each row.
     label : ndarray of shape (n,), int8
         1 gunshot, 0 other.
+    stratum : sequence of str, length n
+        What is kept in proportion beside the label: the source of each row.
     by : {"group", "random"}
         What is never divided.
     assignments : sequence of (glob, split)

@@ -26,6 +26,7 @@ __all__ = [
     "FileInfo",
     "delete_tree",
     "exists",
+    "explained",
     "is_remote",
     "join",
     "list_files",
@@ -34,6 +35,10 @@ __all__ = [
     "write_bytes",
     "zarr_store",
 ]
+
+
+_GLOB = frozenset("*?[")
+_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"}  # another try finds none either
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,16 @@ class FileInfo:
 def is_remote(uri: str | Path) -> bool:
     """Whether a URI names something other than a local path.
 
+    Parameters
+    ----------
+    uri : str or path
+        Any address.
+
+    Returns
+    -------
+    bool
+        False for local paths and ``file://``.
+
     Examples
     --------
     >>> is_remote("s3://bucket/key"), is_remote("/tmp/x.wav")
@@ -71,8 +86,13 @@ def _local(uri: str | Path) -> Path:
     return Path(str(uri).removeprefix("file://"))
 
 
-@lru_cache(maxsize=8)
 def _filesystem(protocol: str) -> Any:
+    # by process: the client's thread does not follow a fork
+    return _filesystem_of_process(protocol, os.getpid())
+
+
+@lru_cache(maxsize=8)
+def _filesystem_of_process(protocol: str, _pid: int) -> Any:
     # listings are not cached: s3fs would keep them without limit and show a growing archive as it was
     options: dict[str, Any] = {"use_listings_cache": False} if protocol in {"s3", "s3a"} else {}
     try:
@@ -87,8 +107,21 @@ def _remote(uri: str | Path) -> tuple[Any, str]:
 
 
 @contextlib.contextmanager
-def _explained(action: str, uri: str | Path) -> Iterator[None]:
-    """Turn what file systems and object stores raise into one line that says what to do."""
+def explained(action: str, uri: str | Path) -> Iterator[None]:
+    """Turn what file systems and object stores raise into one line that says what to do.
+
+    Parameters
+    ----------
+    action : str
+        What is tried, as a verb.
+    uri : str or path
+        With what.
+
+    Raises
+    ------
+    StorageError
+        Instead of what was raised inside; a `TransientStorageError` where another try may help.
+    """
     try:
         yield
     except FileNotFoundError as error:
@@ -105,13 +138,24 @@ def _explained(action: str, uri: str | Path) -> Iterator[None]:
         # botocore's errors about credentials and endpoints share no base with OSError
         if type(error).__module__.partition(".")[0] not in {"botocore", "aiobotocore", "aiohttp"}:
             raise
-        raise TransientStorageError(
-            f"cannot {action} {uri}: {error}; check AWS_ENDPOINT_URL, credentials and region"
-        ) from error
+        kind = StorageError if type(error).__name__ in _NO_CREDENTIALS else TransientStorageError
+        raise kind(f"cannot {action} {uri}: {error}; check AWS_ENDPOINT_URL, credentials and region") from error
 
 
 def join(uri: str | Path, *parts: str) -> str:
     """A URI below another.
+
+    Parameters
+    ----------
+    uri : str or path
+        Folder or prefix.
+    *parts : str
+        What follows; slashes at either end do not matter.
+
+    Returns
+    -------
+    str
+        The address.
 
     Examples
     --------
@@ -124,6 +168,16 @@ def join(uri: str | Path, *parts: str) -> str:
 def exists(uri: str | Path) -> bool:
     """Whether there is an object, file or folder at a URI.
 
+    Parameters
+    ----------
+    uri : str or path
+        Where.
+
+    Returns
+    -------
+    bool
+        True for a prefix too, if anything is below it.
+
     Raises
     ------
     StorageError
@@ -132,19 +186,29 @@ def exists(uri: str | Path) -> bool:
     if not is_remote(uri):
         return _local(uri).exists()
     fs, path = _remote(uri)
-    with _explained("look up", uri):
+    with explained("look up", uri):
         return bool(fs.exists(path))
 
 
 def stat(uri: str | Path) -> FileInfo:
     """Size and etag of one object.
 
+    Parameters
+    ----------
+    uri : str or path
+        Where.
+
+    Returns
+    -------
+    FileInfo
+        As the store says now.
+
     Raises
     ------
     StorageError
         If it does not exist or may not be seen.
     """
-    with _explained("look up", uri):
+    with explained("look up", uri):
         if not is_remote(uri):
             return _local_info(_local(uri))
         fs, path = _remote(uri)
@@ -165,12 +229,22 @@ def _remote_info(uri: str | Path, info: dict[str, Any]) -> FileInfo:
 def read_bytes(uri: str | Path) -> bytes:
     """Content of one object, fetched whole.
 
+    Parameters
+    ----------
+    uri : str or path
+        Where.
+
+    Returns
+    -------
+    bytes
+        All of it.
+
     Raises
     ------
     StorageError
         If it does not exist or cannot be read.
     """
-    with _explained("read", uri):
+    with explained("read", uri):
         if not is_remote(uri):
             return _local(uri).read_bytes()
         fs, path = _remote(uri)
@@ -192,7 +266,7 @@ def write_bytes(uri: str | Path, content: bytes) -> None:
     StorageError
         If it cannot be written; nothing is left behind.
     """
-    with _explained("write", uri):
+    with explained("write", uri):
         if is_remote(uri):
             fs, path = _remote(uri)
             fs.pipe_file(path, content)
@@ -232,7 +306,7 @@ def list_files(uri: str | Path, suffixes: Sequence[str] = ()) -> Iterator[FileIn
     StorageError
         If there is nothing at `uri`, or it cannot be listed.
     """
-    with _explained("list", uri):
+    with explained("list", uri):
         if is_remote(uri):
             yield from _list_remote(str(uri), suffixes)
         else:
@@ -249,14 +323,15 @@ def _list_local(root: Path, suffixes: Sequence[str]) -> Iterator[FileInfo]:
         yield _local_info(root)
         return
     if root.is_dir():
-        base, found = root, root.rglob("*")
+        base, found = root, list(root.rglob("*"))
     else:
-        fixed = [part for part in root.parts if not set(part) & set("*?[")]
-        base = Path(*root.parts[: len(fixed)]) if len(fixed) < len(root.parts) else root
-        if base == root or not base.is_dir():
+        base = next(parent for parent in root.parents if parent.is_dir())
+        pattern = root.relative_to(base)
+        # a last ** names folders to pathlib, but whatever is below to a bucket
+        found = list(base.glob(str(pattern / "*" if pattern.name == "**" else pattern)))
+        if not found:
             raise FileNotFoundError(root)
-        found = base.glob(str(root.relative_to(base)))
-    for path in sorted(found):
+    for path in sorted(found, key=lambda path: path.as_posix()):
         if _wanted(PurePosixPath(path.relative_to(base).as_posix()), suffixes) and path.is_file():
             yield _local_info(path)
 
@@ -264,9 +339,9 @@ def _list_local(root: Path, suffixes: Sequence[str]) -> Iterator[FileInfo]:
 def _list_remote(uri: str, suffixes: Sequence[str]) -> Iterator[FileInfo]:
     fs, path = _remote(uri)
     protocol = uri.partition("://")[0]
-    if set(path) & set("*?["):
+    if set(path) & _GLOB and not fs.exists(path):  # a name may hold such characters too
         entries = fs.glob(path, detail=True)
-        base = path[: min(path.index(c) for c in "*?[" if c in path)].rpartition("/")[0]
+        base = path[: min(path.index(c) for c in _GLOB if c in path)].rpartition("/")[0]
     else:
         entries = fs.find(path, detail=True)
         base = path.rstrip("/")
@@ -281,13 +356,18 @@ def _list_remote(uri: str, suffixes: Sequence[str]) -> Iterator[FileInfo]:
 def delete_tree(uri: str | Path) -> None:
     """Remove a folder or prefix and all below it; nothing happens where there is none.
 
+    Parameters
+    ----------
+    uri : str or path
+        Where.
+
     Raises
     ------
     StorageError
         If it cannot be removed.
     """
     fs, path = _remote(uri) if is_remote(uri) else (_filesystem("file"), str(_local(uri)))
-    with _explained("remove", uri):
+    with explained("remove", uri):
         if fs.exists(path):
             fs.rm(path, recursive=True)
 

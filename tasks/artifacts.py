@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-A terminal gets a bar; anything else gets one line a stage. Inside a flow run a progress artifact follows, at most
-one update in a few seconds.
+A terminal gets a bar; anything else gets one line a stage, and one every half minute of a long one. Inside a flow run a
+progress artifact follows, at most one update in a few seconds.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = ["Advance", "markdown", "say", "stage", "table"]
 Advance = Callable[..., None]
 
 _UPDATE_EVERY_S = 2.0
+_LINE_EVERY_S = 30.0
 _MOST_ROWS = 500
 
 
@@ -42,27 +43,27 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def stage(name: str, total: int, unit: str) -> Iterator[Advance]:
+def stage(name: str, total: int | None, unit: str) -> Iterator[Advance]:
     """Show how far a stage is.
 
     Parameters
     ----------
     name : str
         Of the stage: lower case, hyphens.
-    total : int
-        Units in all.
+    total : int or None
+        Units in all; None where it is not known yet. A stage of 0 units is not shown.
     unit : str
         What a unit is, in the plural.
 
     Yields
     ------
     callable
-        ``advance(n=1, note="")``: `n` more units are done.
+        ``advance(n=1, note="", total=None)``: `n` more units are done, of `total` if that is known by now.
     """
     began = monotonic()
     done = 0
     artifact = _artifact(name) if _in_run() and total else None
-    updated = began
+    updated = said = began
     columns = (
         TextColumn("{task.description:<12}"),
         BarColumn(),
@@ -74,20 +75,25 @@ def stage(name: str, total: int, unit: str) -> Iterator[Advance]:
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        line = bar.add_task(name, total=total, note="")
+        line = bar.add_task(name, total=total, note="", visible=total != 0)
 
-        def advance(n: int = 1, note: str = "") -> None:
-            nonlocal done, updated
+        def advance(n: int = 1, note: str = "", total: int | None = total) -> None:
+            nonlocal done, updated, said
             done += n
-            bar.update(line, advance=n, note=note)
+            bar.update(line, advance=n, note=note, total=total)
+            if total is None:
+                return
             if artifact is not None and monotonic() - updated > _UPDATE_EVERY_S:
                 updated = monotonic()
                 update_progress_artifact(artifact, 100.0 * min(done / total, 1.0))
+            if not console.is_terminal and done < total and monotonic() - said > _LINE_EVERY_S:
+                said = monotonic()
+                say(f"{name:<12} {done} of {total} {unit} after {said - began:.0f} s  {note}".rstrip())
 
         yield advance
     if artifact is not None:
         update_progress_artifact(artifact, 100.0)
-    if not console.is_terminal:
+    if not console.is_terminal and done:
         say(f"{name:<12} {done} {unit} in {monotonic() - began:.1f} s")
 
 

@@ -9,6 +9,7 @@ A recording that breaks off is read as far as it goes; `Recording.defect` then s
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat as stat_flags
 from collections.abc import Iterator
@@ -28,18 +29,41 @@ __all__ = ["Recording"]
 
 _BLOCK_FRAMES = 1 << 16
 
+_DECODED_ON = {"OGG", "MP3"}
+"""Containers in which libsndfile's seek misses the place, by up to 0.1 s in Vorbis (its issue 885), or loses the decoder's
+state: they are decoded on to the place instead."""
+
+_UNKNOWN_FRAMES = 1 << 62
+"""libsndfile gives a number above this for a FLAC whose header was never finalised."""
+
+_LEAST_SR = 1000
+"""Lower rates come from damaged headers [Hz]; resampling from 1 Hz would take days and all memory."""
+
+_LARGEST_SAMPLE = 1e12
+"""Integers written as floats pass; noise read as floats does not, and would overflow a spectrum."""
+
+
+class _Source(io.BufferedReader):
+    """A file for libsndfile, which a damaged header may send to before its beginning: no error of ours."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError):
+            return self.tell()
+
 
 def _open(uri: str) -> tuple[BinaryIO, int]:
     """The file to decode and its size [bytes]: a local file as it is, an object fetched whole."""
     if is_remote(uri):
         content = read_bytes(uri)
-        return io.BytesIO(content), len(content)
-    path = Path(uri)
+        return _Source(io.BytesIO(content)), len(content)  # type: ignore[arg-type]  # typeshed wants a RawIOBase
+    path = Path(uri.removeprefix("file://"))
     try:
         status = path.stat()
         if not stat_flags.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
             raise AudioError("unreadable", "not a regular file")
-        return path.open("rb"), status.st_size
+        return _Source(io.FileIO(path)), status.st_size
     except AudioError:
         raise
     except OSError as error:
@@ -90,10 +114,17 @@ class Recording:
         except (sf.LibsndfileError, TypeError) as error:  # TypeError: headerless RAW by its ending
             raise AudioError("unreadable", f"no decoder takes it: {_reason(error)}") from error
         sound = self._sound
-        self.header = AudioHeader(sound.samplerate, sound.channels, sound.frames, sound.format, sound.subtype)
-        if sound.frames <= 0:
+        sound.seekable = lambda: False  # soundfile would seek after each read, which breaks an MP3's and an Opus's stream
+        self._position = 0
+        self._held = (0, np.empty(0, dtype=np.float32))  # the span last read from a container that is decoded on
+        n_frames = sound.frames if sound.frames < _UNKNOWN_FRAMES else self._count_frames()
+        self.header = AudioHeader(sound.samplerate, sound.channels, n_frames, sound.format, sound.subtype)
+        if n_frames <= 0:
             sound.close()
             raise AudioError("empty", "the header declares no samples (recorder stopped before finalising?)")
+        if sound.samplerate < _LEAST_SR:
+            sound.close()
+            raise AudioError("unreadable", f"the header declares a sample rate of {sound.samplerate} Hz")
         if missing:
             self.defect = f"truncated: {missing} bytes fewer than the header declares"
 
@@ -129,10 +160,20 @@ class Recording:
             ``unreadable`` if nothing of the span can be decoded, or a sample is not finite.
         """
         end = self.header.n_frames if stop is None else min(stop, self.header.n_frames)
-        parts = list(self._blocks(min(max(start, 0), end), end, _BLOCK_FRAMES))
-        if not parts and end > start:
+        start = min(max(start, 0), end)
+        held = self._still_held(start, end)
+        parts = [held, *self._blocks(start + held.size, end, _BLOCK_FRAMES)]
+        y = np.concatenate(parts) if len(parts) != 2 or held.size else parts[1]
+        if y.size == 0 and end > start:
             raise AudioError("unreadable", self.defect or "no samples could be decoded")
-        return np.concatenate(parts) if len(parts) != 1 else parts[0]
+        if self.header.container in _DECODED_ON and start + y.size == self._position:
+            self._held = (start, y)
+        return y
+
+    def _still_held(self, start: int, stop: int) -> NDArray[np.float32]:
+        """The beginning of a span as far as the span read before it reaches: segments follow each other closely."""
+        first, y = self._held
+        return y[start - first : stop - first] if start >= first else y[:0]
 
     def blocks(self, block_frames: int) -> Iterator[NDArray[np.float32]]:
         """Decode the recording forward, block after block.
@@ -160,28 +201,54 @@ class Recording:
             raise AudioError("unreadable", self.defect or "no samples could be decoded")
 
     def _blocks(self, start: int, stop: int, block_frames: int) -> Iterator[NDArray[np.float32]]:
-        position = start
         try:
-            if self._sound.tell() != start:
-                self._sound.seek(start)
-            while position < stop:
-                frames = self._sound.read(min(block_frames, stop - position), dtype="float32", always_2d=True)
+            if start < stop and self._position != start:
+                self._go_to(start)
+            while self._position < stop:
+                frames = self._next_frames(min(block_frames, stop - self._position))
                 if len(frames) == 0:
-                    self._break_off(position, "the data ends")
+                    self._break_off("the data ends")
                     return
-                position += len(frames)
                 yield _mono(frames)
         except sf.LibsndfileError as error:
-            self._break_off(position, _reason(error))
+            self._break_off(_reason(error))
 
-    def _break_off(self, position: int, why: str) -> None:
-        self.defect = f"breaks off after {position / self.header.sr:.3f} s: {why}"
+    def _next_frames(self, n_frames: int) -> NDArray[np.float32]:
+        frames: NDArray[np.float32] = self._sound.read(n_frames, dtype="float32", always_2d=True)
+        self._position += len(frames)
+        return frames
+
+    def _go_to(self, frame: int) -> None:
+        if self.header.container not in _DECODED_ON:
+            self._sound.seek(frame)
+            self._position = frame
+            return
+        if frame < self._position:
+            self._sound.seek(0)
+            self._position = 0
+        while self._position < frame and len(self._next_frames(min(_BLOCK_FRAMES, frame - self._position))):
+            pass
+
+    def _count_frames(self) -> int:
+        """Frames that can be decoded, for a header that does not tell."""
+        with contextlib.suppress(sf.LibsndfileError):
+            while len(self._next_frames(_BLOCK_FRAMES)):
+                pass
+        n_frames, self._position = self._position, 0
+        self._sound.seek(0)
+        return n_frames
+
+    def _break_off(self, why: str) -> None:
+        self.defect = f"breaks off after {self._position / self.header.sr:.3f} s: {why}"
 
 
 def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    y = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(y).all():
+    largest = float(np.abs(frames).max())
+    if not np.isfinite(largest):
         raise AudioError("unreadable", "holds samples that are not finite (NaN or infinity)")
+    if largest > _LARGEST_SAMPLE:
+        raise AudioError("unreadable", f"holds samples of {largest:.3g}, which no recorder writes")
+    y = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
     return np.ascontiguousarray(y)
 
 

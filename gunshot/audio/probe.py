@@ -75,7 +75,9 @@ def missing_wav_bytes(file: BinaryIO, size: int) -> int:
     while position + 8 <= size:
         file.seek(position)
         name, length = struct.unpack("<4sI", file.read(8))
-        if name == b"ds64":
+        if not all(0x20 <= letter < 0x7F for letter in name):  # not a chunk: nothing that follows can be trusted
+            return 0
+        if name == b"ds64" and position + 24 <= size:
             declared_64 = struct.unpack("<8xQ", file.read(16))[0]
         if name == b"data":
             if length == 0xFFFFFFFF and declared_64 is not None:

@@ -83,15 +83,22 @@ def read_labels(uri: str | Path) -> list[LabelRow]:
     except StorageError as error:
         raise ManifestError(f"label table: {error}") from error
     except UnicodeDecodeError as error:
-        raise ManifestError(f"label table {uri}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+        raise ManifestError(
+            f"label table {uri}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    _check_columns(uri, list(reader.fieldnames or ()))
     rows, problems = [], []
-    for record in reader:
-        try:
-            rows.append(_row(reader.line_num, record))
-        except ValueError as error:
-            problems.append(f"line {reader.line_num}: {error}")
+    try:
+        _check_columns(uri, list(reader.fieldnames or ()))
+        for record in reader:
+            try:
+                rows.append(_row(reader.line_num, record))
+            except ValueError as error:
+                problems.append(f"line {reader.line_num}: {error}")
+    except csv.Error as error:
+        raise ManifestError(
+            f"label table {uri}: not CSV after line {reader.line_num} ({error}); close the quote that is left open there"
+        ) from error
     if problems:
         more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
         raise ManifestError(f"label table {uri}: {'; '.join(problems[:_MOST_PROBLEMS])}{more}")
@@ -109,6 +116,7 @@ def _check_columns(uri: str | Path, names: list[str]) -> None:
                 f"did you mean {guess[0]!r}?" if guess else "remove it, or begin its name with 'x_' to have it ignored"
             )
             problems.append(f"unknown column {name!r}: {hint}")
+    problems += [f"column {name!r} is there {names.count(name)} times" for name in COLUMNS if names.count(name) > 1]
     problems += [f"column {name!r} is missing" for name in _NEEDED if name not in names]
     if problems:
         raise ManifestError(f"label table {uri}: {'; '.join(problems)} (columns read: {', '.join(COLUMNS)})")

@@ -74,6 +74,16 @@ def name_facts(stem: str) -> NameFacts:
 def is_gunshot_folder(name: str) -> bool:
     """Whether a folder's name says that it holds gunshots.
 
+    Parameters
+    ----------
+    name : str
+        The folder's own name, without its parents.
+
+    Returns
+    -------
+    bool
+        True for the names in `GUNSHOT_FOLDERS`.
+
     Examples
     --------
     >>> is_gunshot_folder("Gun-Shot"), is_gunshot_folder("plastic bag pops")

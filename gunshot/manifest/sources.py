@@ -9,6 +9,7 @@ file's header is read once, by a few threads; a file that cannot be used stays a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,10 +63,18 @@ def build_manifest(inputs: Sequence[str], *, labels: str | None = None, progress
     else:
         if not inputs:
             raise ManifestError("nothing to read: give a folder, file, glob or s3:// prefix, or --labels CSV")
+        in_folders: list[Row] = []
         for uri in inputs:
             table = join(uri, "labels.csv")
-            rows += _labelled_rows(table, uri) if _is_there(table) else _folder_rows(uri)
-        _drop_labels_without_classes(rows)
+            if _is_there(table):
+                rows += _labelled_rows(table, uri)
+            else:
+                in_folders += _folder_rows(uri)
+        rows += in_folders
+        if not any(row["label"] == 1 for row in rows):
+            # without a single folder named as gunshots the folders name no classes: nobody said what is what
+            for row in in_folders:
+                row["label"] = None
     _probe_all(rows, progress)
     _set_limits(rows)
     rows.sort(key=lambda row: (row["path"], row["start_s"] or 0.0))
@@ -122,13 +131,6 @@ def _folder_rows(uri: str) -> list[Row]:
         for row in rows:  # the input is itself the folder of one class
             row["label"] = 1
     return rows
-
-
-def _drop_labels_without_classes(rows: list[Row]) -> None:
-    """Without a single folder named as gunshots the folders name no classes: nobody said what is what."""
-    if not any(row["label"] == 1 for row in rows):
-        for row in rows:
-            row["label"] = None
 
 
 def _labelled_rows(table: str, root: str) -> list[Row]:
@@ -196,13 +198,14 @@ def _set_limits(rows: list[Row]) -> None:
     """A clip must not run on into a segment with another label."""
     by_file: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row["start_s"] is not None:
+        if row["start_s"] is not None or row["end_s"] is not None:
             by_file[row["uri"]].append(row)
     for segments in by_file.values():
+        starts = {
+            label: sorted(row["start_s"] or 0.0 for row in segments if row["label"] != label)
+            for label in {row["label"] for row in segments}
+        }
         for row in segments:
-            others = [
-                other["start_s"]
-                for other in segments
-                if other["label"] != row["label"] and other["start_s"] > row["start_s"]
-            ]
-            row["limit_s"] = min(others, default=None)
+            others = starts[row["label"]]
+            after = bisect_right(others, row["start_s"] or 0.0)
+            row["limit_s"] = others[after] if after < len(others) else None

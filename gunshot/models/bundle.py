@@ -23,10 +23,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from gunshot.clips import features
-from gunshot.errors import BundleError, StorageError
+from gunshot.errors import BundleError, StorageError, TransientStorageError
 from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.models.catalogue import MODELS
 from gunshot.models.logistic import logistic_scores, read_logistic
@@ -253,28 +252,35 @@ def load_bundle(uri: str) -> Bundle:
     ------
     BundleError
         If there is none, or it is foreign, damaged or made by another version of the clip code.
+    TransientStorageError
+        If its store does not answer.
     """
     try:
         details: dict[str, Any] = json.loads(read_bytes(join(uri, "model.json")))
         if details.get("format") != FORMAT or details.get("model") not in MODELS:
             raise BundleError(
                 f"{uri}: format {details.get('format')!r}, model {details.get('model')!r}; this version reads "
-                f"{FORMAT!r} "
-                f"with one of {', '.join(MODELS)}"
+                f"{FORMAT!r} with one of {', '.join(MODELS)}"
             )
         model = details["model"]
         weights = read_bytes(join(uri, _weights_name(model)))
         recipe = Recipe.model_validate(details["recipe"])
         operating_point = OperatingPoint.from_dict(details["operating_point"])
+        golden_scores = np.asarray(details["golden_scores"], dtype=np.float64)
         _check_digests(uri, details, weights, recipe)
-        bundle = Bundle(
-            uri, model, details["digest"], recipe, operating_point, details, scorer_of(model, weights, recipe)
-        )
-        _check_golden(bundle)
+    except (BundleError, TransientStorageError):
+        raise
     except StorageError as error:
         raise BundleError(f"no model bundle at {uri}: {error}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValidationError) as error:
-        raise BundleError(f"{uri}: model.json is damaged ({type(error).__name__}: {error}); train again") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = " ".join(str(error).split())  # pydantic's messages have several lines
+        raise BundleError(f"{uri}: model.json is damaged ({type(error).__name__}: {what}); train again") from error
+    try:
+        scorer = scorer_of(model, weights, recipe)
+    except BundleError as error:
+        raise BundleError(f"{uri}: {error}") from error
+    bundle = Bundle(uri, model, details["digest"], recipe, operating_point, details, scorer)
+    _check_golden(bundle, golden_scores)
     return bundle
 
 
@@ -291,8 +297,7 @@ def _check_digests(uri: str, details: Mapping[str, Any], weights: bytes, recipe:
         raise BundleError(f"{uri}: its digest does not fit its weights and recipe; copy the bundle again")
 
 
-def _check_golden(bundle: Bundle) -> None:
-    expected = np.asarray(bundle.details["golden_scores"], dtype=np.float64)
+def _check_golden(bundle: Bundle, expected: NDArray[np.float64]) -> None:
     scores = bundle.score(golden_clips(bundle.recipe))
     if expected.shape != scores.shape:
         raise BundleError(f"{bundle.uri}: {expected.size} golden scores, {scores.size} expected; train again")

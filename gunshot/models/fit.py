@@ -104,7 +104,7 @@ def fit_network(
     network.compile(keras.optimizers.Adam(rate), "binary_crossentropy", metrics=["accuracy"])
     history: list[Epoch] = []
 
-    def record(number: int, logs: dict[str, float]) -> None:
+    def _record(number: int, logs: dict[str, float]) -> None:
         epoch = Epoch(number + 1, logs["loss"], logs["accuracy"], logs["val_loss"], logs["val_accuracy"])
         history.append(epoch)
         if on_epoch:
@@ -118,7 +118,7 @@ def fit_network(
         verbose=0,
         validation_data=(validation[0], validation[1].astype(np.float32)),
         class_weight=_class_weight(y),
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=record)],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=_record)],
     )
     return Fit(_export(network), tuple(history), int(network.count_params()))
 

@@ -9,6 +9,7 @@ float64; scoring needs NumPy alone.
 from __future__ import annotations
 
 import io
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +79,10 @@ def read_logistic(content: bytes) -> Weights:
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return np.asarray(arrays["coefficients"], dtype=np.float64), float(arrays["intercept"][0])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+            # "same_kind" refuses what would lose something, such as complex numbers
+            coefficients = arrays["coefficients"].astype(np.float64, casting="same_kind")
+            return coefficients, float(arrays["intercept"][0])
+    except (OSError, ValueError, KeyError, EOFError, TypeError, IndexError, BadZipFile) as error:
         raise BundleError(f"weights are not those of a logistic regression: {error}") from error
 
 

@@ -27,12 +27,13 @@ import pyarrow as pa
 import zarr
 import zarr.codecs
 import zarr.errors
+from pydantic import ValidationError
 
 from gunshot.errors import StoreError, StoreMismatchError
 from gunshot.manifest.table import manifest_digest, write_manifest
 from gunshot.partition import CHUNK_ROWS, Partition, plan_partitions, shard_rows_for
 from gunshot.recipe import Recipe
-from gunshot.storage import exists, join, read_bytes, zarr_store
+from gunshot.storage import exists, explained, join, read_bytes, zarr_store
 
 __all__ = [
     "ARRAYS",
@@ -97,12 +98,36 @@ class StoreHeader:
 
 
 def partition_uri(store: str, index: int) -> str:
-    """Where the commit record of a partition is."""
+    """Where the commit record of a partition is.
+
+    Parameters
+    ----------
+    store : str
+        The store.
+    index : int
+        Number of the partition.
+
+    Returns
+    -------
+    str
+        The address.
+    """
     return join(store, "partitions", f"{index:05d}.parquet")
 
 
 def commit_uri(store: str) -> str:
-    """Where the store's last object is."""
+    """Where the store's last object is.
+
+    Parameters
+    ----------
+    store : str
+        The store.
+
+    Returns
+    -------
+    str
+        The address.
+    """
     return join(store, "commit.json")
 
 
@@ -133,7 +158,13 @@ def read_header(uri: str) -> StoreHeader:
         raise StoreMismatchError(
             f"{uri}: format is {attributes.get('format')!r}, this version reads {FORMAT!r}; preprocess into a new store"
         )
-    recipe = Recipe.model_validate(attributes["recipe"])
+    try:
+        recipe = Recipe.model_validate(attributes["recipe"])
+    except ValidationError as error:
+        raise StoreMismatchError(
+            f"{uri}: its recipe {attributes['recipe_digest']} has keys or values that this version does not know; "
+            "preprocess into a new store"
+        ) from error
     if recipe.digest != attributes["recipe_digest"]:
         raise StoreMismatchError(
             f"{uri}: made by another version of the clip code (recipe {attributes['recipe_digest']}, now "
@@ -195,7 +226,8 @@ def prepare_store(
         return header
     header = StoreHeader(uri, recipe, digest, manifest.num_rows, shard_rows_for(manifest.num_rows), dict(derived or {}))
     write_manifest(manifest, join(uri, "manifest.parquet"), row_group_size=header.shard_rows)
-    _write_template(header)
+    with explained("write", uri):
+        _write_template(header)
     return header
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gunshot.errors import StoreIncompleteError, StoreMismatchError
 from gunshot.recipe import Recipe
-from gunshot.storage import exists, join, read_bytes, zarr_store
+from gunshot.storage import exists, explained, join, read_bytes, zarr_store
 from gunshot.store.layout import USABLE_STATES, StoreHeader, commit_uri, read_header
 from gunshot.store.write import read_record
 
@@ -54,7 +54,18 @@ class FeatureStore:
         return np.flatnonzero(np.isin(states, USABLE_STATES))
 
     def column(self, name: str) -> list[object]:
-        """Values of a column of `rows`."""
+        """Values of a column of `rows`.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        list
+            A value a row.
+        """
         return list(self.rows.column(name).to_pylist())
 
     def waveforms(self, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
@@ -88,6 +99,10 @@ class FeatureStore:
         return self._read("log_mel", rows)
 
     def _read(self, name: str, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
+        with explained("read", self.header.uri):
+            return self._read_shards(name, rows)
+
+    def _read_shards(self, name: str, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
         array = zarr.open_array(zarr_store(self.header.uri, read_only=True), path=name, mode="r")
         wanted = np.asarray(rows, dtype=np.intp)
         result = np.empty((wanted.size, *array.shape[1:]), dtype=np.float32)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from gunshot.errors import StoreIncompleteError
 from gunshot.partition import Partition
-from gunshot.storage import exists, join, list_files, read_bytes, write_bytes, zarr_store
+from gunshot.storage import exists, explained, join, list_files, read_bytes, write_bytes, zarr_store
 from gunshot.store.layout import ARRAYS, RECORD_SCHEMA, StoreHeader, commit_uri, partition_uri
 
 __all__ = [
@@ -87,12 +87,13 @@ def write_partition(
     """
     assert partition in header.partitions, f"{partition} is not of the store's plan"
     assert len(records) == partition.n_rows, f"{len(records)} records for {partition}"
-    group = zarr.open_group(zarr_store(header.uri, read_only=False), mode="r+")
-    for name in ARRAYS:
-        array = group[name]
-        assert isinstance(array, zarr.Array)
-        # a chunk of nothing but the fill value must be written too: an absent one would read the same
-        array.with_config({"write_empty_chunks": True})[partition.start : partition.stop] = arrays[name]
+    with explained("write", header.uri):
+        group = zarr.open_group(zarr_store(header.uri, read_only=False), mode="r+")
+        for name in ARRAYS:
+            array = group[name]
+            assert isinstance(array, zarr.Array)
+            # a chunk of nothing but the fill value must be written too: an absent one would read the same
+            array.with_config({"write_empty_chunks": True})[partition.start : partition.stop] = arrays[name]
     schema = RECORD_SCHEMA.with_metadata({CHECKSUM_KEY: checksum(arrays).encode()})
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(list(records), schema=schema), buffer)

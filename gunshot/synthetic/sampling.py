@@ -122,10 +122,12 @@ def silence(length_s: float, sr: int, max_s: float) -> Float64:
 
     Parameters
     ----------
-    length_s, max_s : float
-        Length of the sound, and the longest that is wanted [s]; the shorter one counts.
+    length_s : float
+        Length of the sound [s].
     sr : int
         Sample rate [Hz].
+    max_s : float
+        The longest that is wanted [s]; the shorter one counts.
 
     Returns
     -------

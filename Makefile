@@ -1,0 +1,49 @@
+# Four verbs and what they need. Each sets itself up; `python3` (3.11 or newer), git and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
+
+.PHONY: demo install install-dev test test-all check bench lock clean
+
+demo: install
+	$(BIN)/gunshot demo --out demo
+
+install: .venv/installed
+install-dev: .venv/installed-dev
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-build-isolation -e .
+	touch $@
+
+.venv/installed-dev: requirements-dev.lock .venv/installed
+	$(PIP) --require-hashes -r requirements-dev.lock
+	touch $@
+
+# what a change must pass: a few minutes
+test: check
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# and what is slow, or needs servers
+test-all: check
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --run-slow
+
+check: install-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m numpydoc lint $$(git ls-files 'gunshot/*.py')
+
+bench: install-dev
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --run-slow
+
+# needs uv; writes both locks, with hashes and without any index's address
+lock:
+	uv pip compile pyproject.toml $(LOCK) --output-file requirements.lock
+	uv pip compile pyproject.toml --extra dev --constraint requirements.lock $(LOCK) --output-file requirements-dev.lock
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+
+clean:
+	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,36 @@
+"""Stages of evaluation."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from gunshot.evaluate import Evaluation, evaluate_bundle
+from tasks.artifacts import stage
+from tasks.retries import TRANSIENT
+
+__all__ = ["evaluate_models"]
+
+
+@task(name="evaluate-bundles", cache_policy=NO_CACHE, **TRANSIENT)
+def evaluate_models(store: str, models: list[str]) -> list[Evaluation]:
+    """Score a store's held-out rows with each bundle.
+
+    Parameters
+    ----------
+    store : str
+        The committed store.
+    models : list of str
+        Bundles.
+
+    Returns
+    -------
+    list of Evaluation
+        In the order of `models`.
+    """
+    evaluations = []
+    with stage("evaluate", len(models), "models") as advance:
+        for model in models:
+            evaluations.append(evaluate_bundle(store, model))
+            advance()
+    return evaluations

@@ -1,0 +1,42 @@
+"""What all tests share: gates for slow tests and real audio, and an environment that touches nothing of the user's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+AUDIO = Path(__file__).resolve().parents[2] / "shared" / "audio"
+
+# read by Prefect and TensorFlow when they are first imported, so set before any test module is
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="gunshot-test-prefect-")
+os.environ |= {
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "DO_NOT_TRACK": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-slow", action="store_true", help="also run tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # a hook, not `-m` in addopts: a caller's own -m would silently replace that
+    slow = pytest.mark.skip(reason="slow: give --run-slow")
+    silent = pytest.mark.skip(reason=f"no real recordings at {AUDIO}")
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--run-slow"):
+            item.add_marker(slow)
+        if "audio" in item.keywords and not AUDIO.is_dir():
+            item.add_marker(silent)
+
+
+@pytest.fixture(scope="session")
+def audio() -> Path:
+    """The folder of real labelled recordings; never written to."""
+    return AUDIO
