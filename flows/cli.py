@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from gunshot import __version__
-from gunshot.errors import DatasetError, GunshotError, RunError, StorageError
+from gunshot.errors import DatasetError, GunshotError, ManifestError, RunError, StorageError
 
 __all__ = ["cli", "main"]
 
@@ -40,9 +40,9 @@ def main() -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="gunshot", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(2)
     except click.Abort:
         click.echo("stopped", err=True)
@@ -50,6 +50,20 @@ def main() -> None:
     except GunshotError as error:
         click.echo(f"gunshot: {error}", err=True)
         sys.exit(1 if isinstance(error, _RUN_FAILED) else 2)
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        click.echo(f"gunshot: {error}", err=True)
+        sys.exit(1)
+
+
+def _show(error: click.ClickException) -> None:
+    """One line like those of our own errors, and where to read more; a group without a command shows its help."""
+    message = error.format_message()
+    if "\n" in message:
+        error.show()
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    more = f"; see '{context.command_path} --help'" if context else ""
+    click.echo(f"gunshot: {message.rstrip('.')}{more}", err=True)
 
 
 def _finish(summary: Any, lines: list[str], as_json: bool) -> None:
@@ -174,7 +188,7 @@ def preprocess(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> Non
 @click.option(
     "--max-fpr",
     type=float,
-    default=0.005,
+    default=0.002,
     show_default=True,
     help="False-alarm rate the threshold keeps to (validation).",
 )
@@ -212,6 +226,8 @@ def evaluate(store: str, model: str, out: str, as_json: bool) -> None:
 @_json
 def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     """Find gunshots in recordings; a rerun scores only what is new."""
+    if not inputs:
+        raise ManifestError("nothing to score: give a file, a folder, a glob or an s3:// prefix as INPUT")
     from flows.score import score as run
 
     summary = run(inputs=list(inputs), **parameters)

@@ -8,11 +8,13 @@ run everything in the flow's own process. An address is taken as it is.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from distributed import Client, LocalCluster
+from distributed import LocalCluster, Security, rpc
 
 from gunshot.errors import ParameterError
 
@@ -68,13 +70,22 @@ def open_cluster(workers: int | None = None, scheduler: str | None = None) -> It
 
 def _check_answers(address: str) -> None:
     try:
-        with Client(address, timeout=_ANSWER_WITHIN_S, set_as_default=False) as client:
-            workers = len(client.scheduler_info(n_workers=-1)["workers"])
-    except (OSError, ValueError) as error:
+        with ThreadPoolExecutor(1) as pool:  # in a thread, for the caller's may have a loop of its own
+            workers = pool.submit(asyncio.run, _count_workers(address)).result()
+    except (OSError, ValueError, TypeError, KeyError) as error:  # TypeError: tls:// without certificates
+        why = str(error) or type(error).__name__
         raise ParameterError(
-            f"no Dask scheduler answers at {address} within {_ANSWER_WITHIN_S} s ({error}); start one with 'dask "
-            f"scheduler', "
-            "or leave --scheduler out"
+            f"no Dask scheduler answers at {address!r} within {_ANSWER_WITHIN_S} s ({why}); start one with 'dask "
+            "scheduler', or leave --scheduler out"
         ) from error
     if workers == 0:
         raise ParameterError(f"the Dask scheduler at {address} has no workers; start some with 'dask worker {address}'")
+
+
+async def _count_workers(address: str) -> int:
+    # not by a Client: its timeout ends with the connection, and another kind of server never ends the greeting
+    async with (
+        asyncio.timeout(_ANSWER_WITHIN_S),
+        rpc(address, connection_args=Security().get_connection_args("client")) as scheduler,
+    ):
+        return len((await scheduler.identity(n_workers=-1))["workers"])

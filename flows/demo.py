@@ -56,13 +56,16 @@ class DemoSummary:
     def lines(self) -> list[str]:
         """Key figures, for a person."""
         found = self.metrics["archive"]
-        return [
-            *figures(self.metrics),
+        archive = (
             f"{'archive':<10} {found['n_recordings']} recordings, {found['hours']:.2f} h: {found['n_detections']} "
-            f"detections; "
-            f"of {found['truth']['n_events']} known shots {found['truth']['n_matched']} found, "
-            f"{found['truth']['false_alarms_per_hour']:.1f} false alarms an hour",
-        ]
+            "detections"
+        )
+        if found["truth"]:  # recordings of which nobody knows all shots have none
+            archive += (
+                f"; of {found['truth']['n_events']} known shots {found['truth']['n_matched']} found, "
+                f"{found['truth']['false_alarms_per_hour']:.1f} false alarms an hour"
+            )
+        return [*figures(self.metrics), archive]
 
 
 @flow(name="demo", flow_run_name="demo {out}")

@@ -45,6 +45,7 @@ def evaluate(store: str, models: list[str], out: str) -> dict[str, Any]:
             evaluations=evaluations,
             default=default,
             command=f"gunshot evaluate --store {store} --model {models[0]} --out {out}",
+            seed=evaluations[0].bundle.details["training"]["seed"],
         )
     )
     write_bytes(join(out, "report.html"), page.encode())

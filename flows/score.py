@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prefect import flow
 
 from flows.cluster import open_cluster
-from gunshot.errors import RunError
+from gunshot.errors import ParameterError, RunError
 from gunshot.models.bundle import load_bundle
 from gunshot.scoring.results import done_keys, read_table, write_csv
 from gunshot.scoring.score import ScoringBatch, list_targets, plan_scoring
@@ -80,6 +80,8 @@ def score(
     ScoreSummary
         Counts that reconcile.
     """
+    if not 0 <= max_failed_fraction <= 1:
+        raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
     bundle = load_bundle(model)
     targets = list_targets(inputs)
     digests = {"model_digest": bundle.digest, "recipe_digest": bundle.recipe.digest}

@@ -68,6 +68,10 @@ def train(
     model_rule(model)
     if epochs is not None and epochs < 1:
         raise ParameterError(f"--epochs must be 1 or more; got {epochs}")
+    if not 0 <= seed < 2**32:
+        raise ParameterError(f"--seed must be 0 or more, below 2^32; got {seed}")
+    if not 0 <= max_fpr <= 1:
+        raise ParameterError(f"--max-fpr must lie in [0, 1]; got {max_fpr:g}")
     plan = SplitPlan(split, tuple(parse_assignment(text) for text in assign or ()), seed)
     splits_of(open_store(store), plan)  # a store that cannot be divided is an error before any work
     copies = None

@@ -139,8 +139,10 @@ def _onsets(y: NDArray[np.float32], strength: NDArray[np.float32], recipe: Recip
         delta_db=rule.delta_db,
     )
     starts = frames * rule.hop_length
-    sample = [refine_onset(y, int(start), int(start) + rule.n_fft, rule.rise) for start in starts]
-    return Onsets(np.array(sample, dtype=np.int64), strength[frames])
+    begun = [refine_onset(y, int(start), int(start) + rule.n_fft, rule.rise) for start in starts]
+    # frames longer than the reach overlap, and two peaks may then find the same beginning
+    sample, first = np.unique(np.array(begun, dtype=np.int64), return_index=True)
+    return Onsets(sample, strength[frames][first])
 
 
 def find_onsets(y: NDArray[np.float32], recipe: Recipe, *, from_start: bool) -> Onsets:

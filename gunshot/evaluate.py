@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gunshot.errors import TrainingError
+from gunshot.errors import BundleError, StorageError, TrainingError, TransientStorageError
 from gunshot.evaluation.matching import DetectionMetrics, detection_metrics
 from gunshot.evaluation.metrics import ClassificationMetrics, classification_metrics, metrics_by
 from gunshot.models.bundle import Bundle, load_bundle
@@ -117,7 +117,7 @@ def evaluate_bundle(store_uri: str, bundle_uri: str) -> Evaluation:
 
 
 def _splits(store: FeatureStore, bundle: Bundle) -> NDArray[np.str_]:
-    known = pq.read_table(io.BytesIO(read_bytes(join(bundle.uri, "splits.parquet"))))
+    known = _known_splits(join(bundle.uri, "splits.parquet"))
     usable = np.zeros(store.header.n_rows, dtype=bool)
     usable[store.usable] = True
     if (known.schema.metadata or {}).get(b"manifest_digest") == store.header.manifest_digest.encode():
@@ -129,6 +129,15 @@ def _splits(store: FeatureStore, bundle: Bundle) -> NDArray[np.str_]:
     }
     fresh = np.asarray([group not in seen for group in store.column("group")])
     return np.where(usable & fresh, "test", "").astype("<U10")
+
+
+def _known_splits(uri: str) -> pa.Table:
+    try:
+        return pq.read_table(io.BytesIO(read_bytes(uri)))
+    except TransientStorageError:
+        raise
+    except (StorageError, pa.ArrowException) as error:
+        raise BundleError(f"{uri}: which rows trained the model cannot be read ({error}); train again") from error
 
 
 def _predictions(
@@ -183,7 +192,7 @@ def write_evaluations(out: str, evaluations: Sequence[Evaluation], default: str)
 def evaluate_detections(
     results: str, truth: Mapping[str, Sequence[float]], model_digest: str, tolerance_s: float = 0.25
 ) -> DetectionMetrics:
-    """Hold the detections of a model against known events.
+    """Hold the shots that a model detects against known events.
 
     Parameters
     ----------
@@ -194,7 +203,7 @@ def evaluate_detections(
     model_digest : str
         Whose detections.
     tolerance_s : float
-        How far a detection may start from its event [s].
+        How far a detected shot may be from its event [s].
 
     Returns
     -------
@@ -213,7 +222,7 @@ def evaluate_detections(
     found: dict[str, list[float]] = {uri: [] for uri in truth}
     for row in _of_model(read_table(results, "detections"), model_digest):
         if row["uri"] in found:
-            found[row["uri"]].append(row["start_s"])
+            found[row["uri"]] += row["shots_s"]
     return detection_metrics(truth, found, tolerance_s, listened_s)
 
 

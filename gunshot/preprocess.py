@@ -130,7 +130,7 @@ def _clips_of_file(items: list[tuple[int, Row]], recipe: Recipe) -> list[tuple[i
         with Recording(first["uri"]) as recording:
             return [(index, *_clip_of_row(recording, row, recipe)) for index, row in items]
     except AudioError as error:
-        return [(index, _record(error.state, error.reason), None) for index, _ in items]
+        return [(index, _failed(error), None) for index, _ in items]
 
 
 def _clip_of_row(recording: Recording, row: Row, recipe: Recipe) -> tuple[Row, Clip | None]:
@@ -138,9 +138,14 @@ def _clip_of_row(recording: Recording, row: Row, recipe: Recipe) -> tuple[Row, C
     try:
         clip = clip_of_segment(recording, segment, recipe)
     except AudioError as error:
-        return _record(error.state, error.reason), None
+        return _failed(error), None
     state = "short" if recording.defect else "ok"
     return _record(state, recording.defect or "", clip), clip
+
+
+def _failed(error: AudioError) -> Row:
+    # a row that is `short` holds a clip; where a segment has no sample at all there is none
+    return _record("empty" if error.state in USABLE_STATES else error.state, error.reason)
 
 
 def _record(state: str, reason: str, clip: Clip | None = None) -> Row:

@@ -26,6 +26,7 @@ CODE_VERSION = 1
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
+FloorDb = Annotated[float, Field(ge=-300, le=0)]  # below, its power would be zero in single precision
 
 
 class _Section(BaseModel):
@@ -71,7 +72,7 @@ class OnsetRule(_Section):
     rise: Annotated[float, Field(gt=0, le=1)] = 0.3
     strong: Annotated[float, Field(gt=0, le=1)] = 0.5
     already_on_db: Positive = 6.0
-    floor_db: float = -80.0
+    floor_db: FloorDb = -80.0
 
 
 class ClipRule(_Section):
@@ -109,7 +110,7 @@ class MelRule(_Section):
     n_mels: PositiveInt = 40
     fmin_hz: Annotated[float, Field(ge=0)] = 50.0
     fmax_hz: Positive = 5000.0
-    floor_db: float = -80.0
+    floor_db: FloorDb = -80.0
 
 
 class Recipe(_Section):

@@ -141,7 +141,7 @@ def write_up(inputs: ReportInputs) -> str:
         misses=misses,
         false_alarms=false_alarms,
         scoring=_scoring(inputs.archive, default.bundle.digest),
-        failures=_failures(store, inputs.archive),
+        failures=_failures(store, inputs.archive, default.bundle.digest),
         provenance=_provenance(inputs, default),
     )
     return render_report(content)
@@ -150,11 +150,14 @@ def write_up(inputs: ReportInputs) -> str:
 def _trained_on(evaluation: Evaluation) -> str:
     training = evaluation.bundle.details["training"]
     rows = training["rows"]
-    unseen = f", {rows['unseen']:,} from sources it has never met" if rows.get("unseen") else ""
+    # what is reported are rows of the store at hand, which need not be the one that was trained on
+    reported = {split: metrics.n for split, metrics in evaluation.metrics.items()}
+    unseen = f", {reported['unseen']:,} from sources it has never met" if reported.get("unseen") else ""
     copies = f" and {training['copies']:,} copies with added noise" if training["copies"] else ""
     return (
         f"Trained on {rows.get('train', 0):,} clips{copies} ({', '.join(training['sources'])}); threshold chosen on "
-        f"{rows.get('validation', 0):,} others; reported on {rows.get('test', 0):,} that neither has touched{unseen}."
+        f"{rows.get('validation', 0):,} others; reported on {reported.get('test', 0):,} that neither has "
+        f"touched{unseen}."
     )
 
 
@@ -287,11 +290,11 @@ def _scoring(archive: ScoredArchive | None, digest: str) -> ScoringSummary | Non
     )
 
 
-def _failures(store: FeatureStore, archive: ScoredArchive | None) -> list[FailureRow]:
+def _failures(store: FeatureStore, archive: ScoredArchive | None, digest: str) -> list[FailureRow]:
     rows = [row for row, _ in zip(failed_rows(store.header), range(_MOST_FAILURES), strict=False)]
     if archive is not None:
-        scored = read_table(archive.results, "recordings").to_pylist()
-        rows += [row for row in scored if row["uri"] in archive.uris and row["state"] != "ok"]
+        scored = _of(read_table(archive.results, "recordings").to_pylist(), digest, archive.uris)
+        rows += [row for row in scored if row["state"] != "ok"]
     return [FailureRow(file=row["path"], state=row["state"], reason=row["reason"]) for row in rows]
 
 

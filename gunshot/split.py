@@ -111,35 +111,62 @@ def assign_splits(
     groups = np.asarray(group) if by == "group" else np.arange(len(path)).astype(str)
     _follow_group(splits, groups)
     strata = np.char.add(np.char.add(np.asarray(stratum, dtype=str), "|"), label.astype(str))
-    for split, folds in (("test", _TEST_FOLDS), ("validation", _VALIDATION_FOLDS)):
+    for split, folds, left in (("test", _TEST_FOLDS, 2), ("validation", _VALIDATION_FOLDS, 1)):
         rest = np.flatnonzero(splits == "")
         if rest.size:
-            splits[rest[_one_fold(strata[rest], groups[rest], label[rest], folds, by, seed)]] = split
+            splits[rest[_one_fold(strata[rest], groups[rest], label[rest], folds, left, by, seed)]] = split
     splits[splits == ""] = "train"
     _check_classes(splits, label)
     return splits
 
 
 def _one_fold(
-    strata: NDArray[np.str_], groups: NDArray[np.str_], label: NDArray[np.int8], folds: int, by: str, seed: int
+    strata: NDArray[np.str_],
+    groups: NDArray[np.str_],
+    label: NDArray[np.int8],
+    folds: int,
+    left: int,
+    by: str,
+    seed: int,
 ) -> NDArray[np.intp]:
-    """Rows of one fold of `folds`, its strata in proportion as far as the groups allow."""
-    n_groups = min(len(set(groups[label == value])) for value in (0, 1)) if set(label) == {0, 1} else len(set(groups))
-    folds = min(folds, n_groups)
-    if folds < 2:
+    """Rows of one fold of `folds`, its strata in proportion as far as the groups allow.
+
+    It holds every class, and leaves `left` groups of each.
+    """
+    units = "groups" if by == "group" else "rows"
+    remedy = "name more groups in the label table, or use --split random" if by == "group" else "give more recordings"
+    classes = set(label.tolist())
+    folds = min(folds, _fewest_groups(groups, label, classes))
+    if folds <= left:
         raise TrainingError(
-            f"splitting by {by} needs at least 2 groups of each class, got {n_groups}; "
-            "name groups in the label table, or use --split random"
+            f"training, validation and test need at least 3 {units} of each class, those that --assign places not "
+            f"counted, and one class has fewer; {remedy}"
         )
+    # sources are kept in proportion where they can be; where they are too small for it, the classes are
+    for kept in (strata, label.astype(str)):
+        for rest, fold in _folded(kept, groups, folds, by, seed):
+            if set(label[fold].tolist()) == classes and _fewest_groups(groups[rest], label[rest], classes) >= left:
+                return fold
+    raise TrainingError(f"the {units} are too uneven to give training, validation and test both classes; {remedy}")
+
+
+def _fewest_groups(groups: NDArray[np.str_], label: NDArray[np.int8], classes: set[int]) -> int:
+    return min(len(set(groups[label == value])) for value in classes)
+
+
+def _folded(
+    strata: NDArray[np.str_], groups: NDArray[np.str_], folds: int, by: str, seed: int
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     kind = StratifiedGroupKFold if by == "group" else StratifiedKFold
     with warnings.catch_warnings():
         # a source with fewer rows than folds cannot be in all of them: wanted, not worth a warning
         warnings.filterwarnings("ignore", message="The least populated class")
         try:
-            folded = kind(folds, shuffle=True, random_state=seed).split(strata, strata, groups)
-            return np.asarray(next(iter(folded))[1])
-        except ValueError as error:
-            raise TrainingError(f"the rows cannot be divided: {error}") from error
+            return list(
+                kind(folds, shuffle=True, random_state=seed).split(strata, strata, groups if by == "group" else None)
+            )
+        except ValueError:  # every stratum has fewer rows than there are folds
+            return []
 
 
 def _follow_group(splits: NDArray[np.str_], groups: NDArray[np.str_]) -> None:

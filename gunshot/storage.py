@@ -183,10 +183,10 @@ def exists(uri: str | Path) -> bool:
     StorageError
         If the store cannot be asked.
     """
-    if not is_remote(uri):
-        return _local(uri).exists()
-    fs, path = _remote(uri)
     with explained("look up", uri):
+        if not is_remote(uri):
+            return _local(uri).exists()
+        fs, path = _remote(uri)
         return bool(fs.exists(path))
 
 
@@ -273,7 +273,7 @@ def write_bytes(uri: str | Path, content: bytes) -> None:
             return
         target = _local(uri)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".part")
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -339,13 +339,14 @@ def _list_local(root: Path, suffixes: Sequence[str]) -> Iterator[FileInfo]:
 def _list_remote(uri: str, suffixes: Sequence[str]) -> Iterator[FileInfo]:
     fs, path = _remote(uri)
     protocol = uri.partition("://")[0]
-    if set(path) & _GLOB and not fs.exists(path):  # a name may hold such characters too
+    is_glob = bool(set(path) & _GLOB) and not fs.exists(path)  # a name may hold such characters too
+    if is_glob:
         entries = fs.glob(path, detail=True)
         base = path[: min(path.index(c) for c in _GLOB if c in path)].rpartition("/")[0]
     else:
         entries = fs.find(path, detail=True)
         base = path.rstrip("/")
-    if not entries:
+    if not entries and (is_glob or not fs.exists(path)):  # some stores keep folders that are empty
         raise FileNotFoundError(uri)
     for key, info in sorted(entries.items()):
         name = PurePosixPath(key.removeprefix(base).lstrip("/") or PurePosixPath(key).name)

@@ -11,6 +11,7 @@ Without a scheduler the same functions run here, one after the other: the refere
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from itertools import islice
 from typing import TypeVar
 
@@ -46,7 +47,7 @@ def fan_out(scheduler: str | None, function: Callable[[Item], Outcome], items: I
     Raises
     ------
     RunError
-        If a unit killed several workers.
+        If a unit killed several workers, or the scheduler is lost.
     """
     if scheduler is None:
         yield from map(function, items)
@@ -65,6 +66,10 @@ def fan_out(scheduler: str | None, function: Callable[[Item], Outcome], items: I
             except KilledWorker as error:
                 raise RunError(
                     f"a unit of work killed its workers again and again: {error}; see the workers' logs"
+                ) from error
+            except CancelledError as error:
+                raise RunError(
+                    f"the Dask scheduler at {scheduler} was lost; run again, what is done is not done twice"
                 ) from error
             del future
             yield outcome

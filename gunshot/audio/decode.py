@@ -28,10 +28,11 @@ from gunshot.storage import is_remote, read_bytes
 __all__ = ["Recording"]
 
 _BLOCK_FRAMES = 1 << 16
+_STEP_FRAMES = 512
 
-_DECODED_ON = {"OGG", "MP3"}
-"""Containers in which libsndfile's seek misses the place, by up to 0.1 s in Vorbis (its issue 885), or loses the decoder's
-state: they are decoded on to the place instead."""
+_NO_SEEK = {"OGG", "MP3"}
+"""Containers in which libsndfile's seek misses the place, by up to 0.1 s in Vorbis (its issue 885), or loses what the
+decoder knew of the frames before: they are decoded on to the place instead."""
 
 _UNKNOWN_FRAMES = 1 << 62
 """libsndfile gives a number above this for a FLAC whose header was never finalised."""
@@ -57,7 +58,7 @@ def _open(uri: str) -> tuple[BinaryIO, int]:
     """The file to decode and its size [bytes]: a local file as it is, an object fetched whole."""
     if is_remote(uri):
         content = read_bytes(uri)
-        return _Source(io.BytesIO(content)), len(content)  # type: ignore[arg-type]  # typeshed wants a RawIOBase
+        return _Source(io.BytesIO(content)), len(content)
     path = Path(uri.removeprefix("file://"))
     try:
         status = path.stat()
@@ -94,6 +95,7 @@ class Recording:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.defect: str | None = None
+        self._held = (0, np.empty(0, dtype=np.float32))  # the span last read, where the decoder does not seek
         try:
             self._file, size = _open(uri)
         except StorageError as error:
@@ -108,16 +110,10 @@ class Recording:
         if size == 0:
             raise AudioError("empty", "the file has 0 bytes")
         missing = missing_wav_bytes(self._file, size)
-        self._file.seek(0)
-        try:
-            self._sound = sf.SoundFile(self._file)
-        except (sf.LibsndfileError, TypeError) as error:  # TypeError: headerless RAW by its ending
-            raise AudioError("unreadable", f"no decoder takes it: {_reason(error)}") from error
+        self._start_decoder()
+        self._seeks = sf.SoundFile.seekable(self._sound) and self._sound.format not in _NO_SEEK
+        n_frames = self._sound.frames if self._sound.frames < _UNKNOWN_FRAMES else self._count_frames()
         sound = self._sound
-        sound.seekable = lambda: False  # soundfile would seek after each read, which breaks an MP3's and an Opus's stream
-        self._position = 0
-        self._held = (0, np.empty(0, dtype=np.float32))  # the span last read from a container that is decoded on
-        n_frames = sound.frames if sound.frames < _UNKNOWN_FRAMES else self._count_frames()
         self.header = AudioHeader(sound.samplerate, sound.channels, n_frames, sound.format, sound.subtype)
         if n_frames <= 0:
             sound.close()
@@ -127,6 +123,32 @@ class Recording:
             raise AudioError("unreadable", f"the header declares a sample rate of {sound.samplerate} Hz")
         if missing:
             self.defect = f"truncated: {missing} bytes fewer than the header declares"
+
+    def _start_decoder(self) -> None:
+        self._file.seek(0)
+        try:
+            self._sound = sf.SoundFile(self._file)
+        except (sf.LibsndfileError, TypeError) as error:  # TypeError: headerless RAW by its ending
+            raise AudioError("unreadable", f"no decoder takes it: {_reason(error)}") from error
+        self._position = 0
+        # else soundfile would seek after each read, which breaks the stream of frames of an MP3 or Opus
+        self._sound.seekable = lambda: False
+
+    def _restart_decoder(self) -> None:
+        """Begin again: a decoder that has failed once fails for ever."""
+        self._sound.close()
+        self._start_decoder()
+
+    def _count_frames(self) -> int:
+        """Frames that can be decoded, where the header does not tell."""
+        try:
+            while len(self._next_frames(_BLOCK_FRAMES)):
+                pass
+        except sf.LibsndfileError:
+            self._before_break(self._position + _BLOCK_FRAMES)
+        n_frames = self._position
+        self._restart_decoder()
+        return n_frames
 
     def __enter__(self) -> Recording:
         return self
@@ -166,7 +188,7 @@ class Recording:
         y = np.concatenate(parts) if len(parts) != 2 or held.size else parts[1]
         if y.size == 0 and end > start:
             raise AudioError("unreadable", self.defect or "no samples could be decoded")
-        if self.header.container in _DECODED_ON and start + y.size == self._position:
+        if not self._seeks and start + y.size == self._position:
             self._held = (start, y)
         return y
 
@@ -201,8 +223,10 @@ class Recording:
             raise AudioError("unreadable", self.defect or "no samples could be decoded")
 
     def _blocks(self, start: int, stop: int, block_frames: int) -> Iterator[NDArray[np.float32]]:
+        if start >= stop:
+            return
         try:
-            if start < stop and self._position != start:
+            if self._position != start:
                 self._go_to(start)
             while self._position < stop:
                 frames = self._next_frames(min(block_frames, stop - self._position))
@@ -211,7 +235,29 @@ class Recording:
                     return
                 yield _mono(frames)
         except sf.LibsndfileError as error:
+            inside = self._position >= start  # not on the way to it
+            rest = self._before_break(min(self._position + (block_frames if inside else _BLOCK_FRAMES), stop))
             self._break_off(_reason(error))
+            self._restart_decoder()
+            if inside and len(rest):
+                yield _mono(rest)
+
+    def _before_break(self, stop: int) -> NDArray[np.float32]:
+        """Frames ahead of the place where the decoder fails: it gives none of the read that fails, so by small ones.
+
+        They end at multiples of the step, so that where a recording breaks off does not depend on the size of blocks.
+        """
+        position = self._position
+        parts = [np.empty((0, self._sound.channels), dtype=np.float32)]
+        self._restart_decoder()
+        with contextlib.suppress(sf.LibsndfileError):
+            self._go_to(position)
+            while self._position < stop:
+                n_frames = min(_STEP_FRAMES - self._position % _STEP_FRAMES, stop - self._position)
+                parts.append(self._next_frames(n_frames))
+                if len(parts[-1]) == 0:
+                    break
+        return np.concatenate(parts)
 
     def _next_frames(self, n_frames: int) -> NDArray[np.float32]:
         frames: NDArray[np.float32] = self._sound.read(n_frames, dtype="float32", always_2d=True)
@@ -219,24 +265,18 @@ class Recording:
         return frames
 
     def _go_to(self, frame: int) -> None:
-        if self.header.container not in _DECODED_ON:
-            self._sound.seek(frame)
-            self._position = frame
-            return
+        if self._seeks:
+            try:
+                self._sound.seek(frame)
+                self._position = frame
+                return
+            except sf.LibsndfileError:  # a compressed file that breaks off: what is there can be decoded on to
+                self._seeks = False
+                self._restart_decoder()
         if frame < self._position:
-            self._sound.seek(0)
-            self._position = 0
+            self._restart_decoder()
         while self._position < frame and len(self._next_frames(min(_BLOCK_FRAMES, frame - self._position))):
             pass
-
-    def _count_frames(self) -> int:
-        """Frames that can be decoded, for a header that does not tell."""
-        with contextlib.suppress(sf.LibsndfileError):
-            while len(self._next_frames(_BLOCK_FRAMES)):
-                pass
-        n_frames, self._position = self._position, 0
-        self._sound.seek(0)
-        return n_frames
 
     def _break_off(self, why: str) -> None:
         self.defect = f"breaks off after {self._position / self.header.sr:.3f} s: {why}"

@@ -34,7 +34,7 @@ class AugmentRule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["paper"] = "paper"
-    snr_db: float = 20.0
+    snr_db: Annotated[float, Field(ge=-100, le=100)] = 20.0
     seed: Annotated[int, Field(ge=0)] = 0
 
 

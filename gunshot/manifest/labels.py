@@ -97,7 +97,7 @@ def read_labels(uri: str | Path) -> list[LabelRow]:
                 problems.append(f"line {reader.line_num}: {error}")
     except csv.Error as error:
         raise ManifestError(
-            f"label table {uri}: not CSV after line {reader.line_num} ({error}); close the quote that is left open there"
+            f"label table {uri}: line {reader.line_num + 1} or later is not CSV ({error}); close the quote left open"
         ) from error
     if problems:
         more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""

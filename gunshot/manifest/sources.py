@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,7 +21,7 @@ import pyarrow as pa
 
 from gunshot.audio.decode import Recording
 from gunshot.audio.probe import AUDIO_SUFFIXES
-from gunshot.errors import AudioError, ManifestError, StorageError
+from gunshot.errors import AudioError, ManifestError, StorageError, TransientStorageError
 from gunshot.manifest.labels import LabelRow, read_labels
 from gunshot.manifest.names import is_gunshot_folder, name_facts
 from gunshot.manifest.table import manifest_of
@@ -64,9 +65,9 @@ def build_manifest(inputs: Sequence[str], *, labels: str | None = None, progress
         if not inputs:
             raise ManifestError("nothing to read: give a folder, file, glob or s3:// prefix, or --labels CSV")
         in_folders: list[Row] = []
-        for uri in inputs:
+        for uri in (given.removeprefix("file://") for given in inputs):
             table = join(uri, "labels.csv")
-            if _is_there(table):
+            if exists(table):
                 rows += _labelled_rows(table, uri)
             else:
                 in_folders += _folder_rows(uri)
@@ -81,13 +82,6 @@ def build_manifest(inputs: Sequence[str], *, labels: str | None = None, progress
     return manifest_of(rows)
 
 
-def _is_there(uri: str) -> bool:
-    try:
-        return exists(uri)
-    except (StorageError, NotADirectoryError):
-        return False
-
-
 def _folder_of(uri: str) -> str:
     return uri.rpartition("/")[0] or ("/" if uri.startswith("/") else ".")
 
@@ -99,7 +93,10 @@ def _row(path: str, info: FileInfo, **values: Any) -> Row:
 
 
 def _folder_rows(uri: str) -> list[Row]:
-    """Rows of a folder, prefix, glob or file; the class is the folder below it, or its own name."""
+    """Rows of a folder, prefix, glob or file; the class is the folder below it, or its own name.
+
+    Of a glob the folder ahead of its first wildcard counts, of a file the one it is in.
+    """
     try:
         files = list(list_files(uri, AUDIO_SUFFIXES))
     except StorageError as error:
@@ -109,11 +106,17 @@ def _folder_rows(uri: str) -> list[Row]:
             f"no audio in {uri}: looked for files that end in {' '.join(AUDIO_SUFFIXES)}; check the address"
         )
     root = PurePosixPath(uri.rstrip("/"))
+    first = PurePosixPath(files[0].uri)
+    if not first.is_relative_to(root):
+        root = PurePosixPath(*takewhile(lambda part: not set(part) & set("*?["), root.parts))
+    elif first == root:
+        root = root.parent
+    source = root.name or "input"
     rows = []
     for info in files:
         name = PurePosixPath(info.uri)
-        below = name.relative_to(root) if name.is_relative_to(root) and name != root else PurePosixPath(name.name)
-        sound = below.parts[0] if len(below.parts) > 1 else (root if name != root else name.parent).name
+        below = name.relative_to(root)
+        sound = below.parts[0] if len(below.parts) > 1 else source
         facts = name_facts(name.stem)
         label = int(any(is_gunshot_folder(folder) for folder in below.parts[:-1]))
         rows.append(
@@ -122,7 +125,7 @@ def _folder_rows(uri: str) -> list[Row]:
                 info,
                 label=label,
                 sound=sound,
-                source=root.name or "input",
+                source=source,
                 group=facts.group,
                 device=facts.device,
             )
@@ -138,7 +141,7 @@ def _labelled_rows(table: str, root: str) -> list[Row]:
     infos = _find_files(labelled, root)
     missing = [row for row in labelled if row.path not in infos]
     if missing:
-        named = ", ".join(f"line {row.line}: {row.path}" for row in missing[:_MOST_NAMED])
+        named = ", ".join(f"line {row.line}: {row.path!r}" for row in missing[:_MOST_NAMED])
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
         raise ManifestError(
             f"label table {table}: {len(missing)} of {len(labelled)} rows name files that do not exist below {root} "
@@ -160,12 +163,15 @@ def _find_files(rows: Iterable[LabelRow], root: str) -> dict[str, FileInfo]:
         listed = {info.uri: info for info in list_files(root)}
     found: dict[str, FileInfo] = {}
     for path in {row.path for row in rows}:
-        uri = path if is_remote(path) or path.startswith("/") else join(root, path)
+        is_absolute = is_remote(path) or path.startswith(("/", "file://"))
+        uri = path if is_absolute else join(root, path)
         if uri in listed:
             found[path] = listed[uri]
-        elif not listed or not uri.startswith(root):
+        elif not listed or not uri.startswith(join(root) + "/"):
             try:
                 found[path] = stat(uri)
+            except TransientStorageError:
+                raise
             except StorageError:
                 continue
     return found

@@ -144,7 +144,10 @@ def read_manifest(uri: str | Path) -> pa.Table:
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
         raise ManifestError(f"manifest {uri}: lacks the columns {', '.join(missing)}; make it with 'gunshot manifest'")
-    return table.select(SCHEMA.names).cast(SCHEMA)
+    try:
+        return table.select(SCHEMA.names).cast(SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise ManifestError(f"manifest {uri}: a column has another type ({error})") from error
 
 
 def dataset_table(table: pa.Table, first: int = 5, last: int = 4) -> str:
@@ -174,6 +177,7 @@ def dataset_table(table: pa.Table, first: int = 5, last: int = 4) -> str:
 
 def _line(index: int, row: dict[str, Any]) -> str:
     name = PurePosixPath(row["path"]).name
+    name = name if name.isprintable() else repr(name)[1:-1]  # a line feed in a name must not break the line
     if row["state"] != "ok":
         return f"{index:>8}  {name:<44} {row['state']}: {row['reason']}"
     end_s = row["duration_s"] if row["end_s"] is None else row["end_s"]

@@ -33,6 +33,10 @@ class ModelRule:
         Of Adam, at the beginning.
     decays : bool
         Whether the learning rate falls to zero along a half cosine.
+    weight_decay : float
+        Of AdamW; 0 is Adam.
+    label_smoothing : float
+        How far targets are drawn from 0 and 1 towards the middle; keeps scores from saturating.
     what : str
         One line for people.
     """
@@ -43,15 +47,17 @@ class ModelRule:
     batch_size: int
     learning_rate: float
     decays: bool
+    weight_decay: float
+    label_smoothing: float
     what: str
 
 
 MODELS: dict[str, ModelRule] = {
     rule.name: rule
     for rule in (
-        ModelRule("logistic", "waveform", 0, 0, 0.0, False, "logistic regression on the waveform, as in the paper"),
-        ModelRule("paper-cnn", "log_mel", 14, 10, 1e-3, False, "the paper's seven convolutions"),
-        ModelRule("small-cnn", "log_mel", 20, 32, 2e-3, True, "four light convolutions; the default"),
+        ModelRule("logistic", "waveform", 0, 0, 0, False, 0, 0, "logistic regression on the waveform, as in the paper"),
+        ModelRule("paper-cnn", "log_mel", 14, 10, 1e-3, False, 0, 0, "the paper's seven convolutions"),
+        ModelRule("small-cnn", "log_mel", 20, 32, 2e-3, True, 0.02, 0.05, "four light convolutions; the default"),
     )
 }
 """The models by name."""

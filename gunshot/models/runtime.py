@@ -43,8 +43,9 @@ class NetworkRuntime:
             with without_greeting():
                 self._interpreter = Interpreter(model_content=content, num_threads=1)
             details = self._interpreter.get_input_details()[0]
-            if tuple(details["shape"][1:]) != tuple(shape):
-                raise ValueError(f"its input is {tuple(details['shape'][1:])}, the recipe's clips are {tuple(shape)}")
+            there = tuple(int(size) for size in details["shape"][1:])
+            if there != tuple(shape):
+                raise ValueError(f"its input is {there}, the recipe's clips are {tuple(shape)}")
             self._input = details["index"]
             self._interpreter.resize_tensor_input(self._input, (BATCH, *shape), strict=True)
             with without_greeting():

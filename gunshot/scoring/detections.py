@@ -30,15 +30,15 @@ class Detection:
     ----------
     start_s, end_s : float
         First onset, and the end of the last clip [s].
-    n_shots : int
-        Onsets, echoes within `REFRACTORY_S` not counted.
+    shots_s : tuple of float
+        Onset of each shot [s], echoes within `REFRACTORY_S` not counted; the first is `start_s`.
     score : float
         The best clip's, in [0, 1].
     """
 
     start_s: float
     end_s: float
-    n_shots: int
+    shots_s: tuple[float, ...]
     score: float
 
 
@@ -67,7 +67,7 @@ def merge_clips(
     --------
     >>> import numpy as np
     >>> merge_clips(np.array([1.0, 1.05, 1.6, 9.0]), np.array([0.9, 0.8, 0.95, 0.2], np.float32), 0.5, 0.45)
-    (Detection(start_s=1.0, end_s=2.05, n_shots=2, score=0.949999988079071),)
+    (Detection(start_s=1.0, end_s=2.05, shots_s=(1.0, 1.6), score=0.949999988079071),)
     """
     kept = np.flatnonzero(score >= threshold)
     if not kept.size:
@@ -78,16 +78,16 @@ def merge_clips(
         Detection(
             float(times[burst[0]]),
             round(float(times[burst[-1]]) + tail_s, 6),
-            _count_shots(times[burst]),
+            _shots(times[burst]),
             float(scores[burst].max()),
         )
         for burst in bursts
     )
 
 
-def _count_shots(times: NDArray[np.float64]) -> int:
-    count, last = 0, -np.inf
+def _shots(times: NDArray[np.float64]) -> tuple[float, ...]:
+    shots: list[float] = []
     for time in times:
-        if time - last > REFRACTORY_S:
-            count, last = count + 1, time
-    return count
+        if not shots or time - shots[-1] > REFRACTORY_S:
+            shots.append(float(time))
+    return tuple(shots)

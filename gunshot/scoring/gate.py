@@ -39,11 +39,14 @@ class Candidates:
         Clips.
     read_s : float
         How much of the recording has been read so far [s].
+    is_silent : bool
+        Whether all of that is digital zero: the recorder wrote, but heard nothing.
     """
 
     onset_s: NDArray[np.float64]
     waveforms: NDArray[np.float32]
     read_s: float
+    is_silent: bool
 
 
 def stream_candidates(recording: Recording, recipe: Recipe, *, block_s: float = BLOCK_S) -> Iterator[Candidates]:
@@ -74,8 +77,10 @@ def stream_candidates(recording: Recording, recipe: Recipe, *, block_s: float = 
     after = context_samples(recipe) + recipe.n_samples
     y = np.empty(0, dtype=np.float32)
     base = done = n_read = 0  # `base` is the recording's index of y[0], `done` the first sample not yet decided
+    is_silent = True
     for block, last in _with_last(recording.blocks(max(1, int(block_s * sr_in)))):
         n_read += block.size
+        is_silent = is_silent and not np.any(block)
         y = np.concatenate([y, resampler.push(block, last=last)])
         ready = base + y.size if last else (base + y.size - after) // hop * hop
         if ready <= done and not last:
@@ -87,6 +92,7 @@ def stream_candidates(recording: Recording, recipe: Recipe, *, block_s: float = 
             (onsets + base) / recipe.sr_hz,
             np.stack(clips) if clips else np.empty((0, recipe.n_samples), dtype=np.float32),
             n_read / sr_in,
+            is_silent,
         )
         done = ready
         drop = max(0, done - before - base) // hop * hop

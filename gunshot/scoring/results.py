@@ -52,6 +52,7 @@ DETECTION_SCHEMA = pa.schema(
         pa.field("start_utc", _UTC),
         pa.field("time_source", pa.string(), nullable=False),
         pa.field("n_shots", pa.int32(), nullable=False),
+        pa.field("shots_s", pa.list_(pa.float64()), nullable=False),
         pa.field("score", pa.float32(), nullable=False),
         *_PROVENANCE,
     ]
@@ -195,7 +196,9 @@ def write_csv(results: str, kind: Kind) -> str:
 
 
 def _plain(value: object) -> object:
-    """A file's name must not be run as a formula by a spreadsheet."""
+    """A cell: lists with spaces between, and no file's name that a spreadsheet would run as a formula."""
+    if isinstance(value, list):
+        return " ".join(f"{item:.4f}" for item in value)
     if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
         return "'" + value
     return "" if value is None else value

@@ -254,10 +254,12 @@ def score_recording(target: Target, bundle: Bundle, *, block_s: float = BLOCK_S)
                 onsets.append(candidates.onset_s)
                 scores.append(bundle.score(candidates.waveforms))
                 row["read_s"] = candidates.read_s
-            if recording.defect:
+            if candidates.is_silent:
+                row |= {"state": "silent", "reason": "only digital zeros"}
+            elif recording.defect:
                 row |= {"state": "short", "reason": recording.defect}
-    except AudioError as error:
-        return row | {"state": error.state, "reason": error.reason}, []
+    except AudioError as error:  # what was read of it until then is not used either
+        return row | {"state": error.state, "reason": error.reason, "read_s": 0.0}, []
     onset_s, score = np.concatenate(onsets), np.concatenate(scores)
     rule = bundle.recipe.clip
     found = merge_clips(onset_s, score, bundle.operating_point.threshold, rule.length_s - rule.lead_s)
@@ -284,6 +286,7 @@ def _detection_row(target: Target, bundle: Bundle, start: RecordingStart, detect
     utc = None if start.utc is None else start.utc + timedelta(seconds=detection.start_s)
     return {
         "path": target.path, "uri": target.uri, "start_s": detection.start_s, "end_s": detection.end_s,
-        "start_utc": utc, "time_source": start.source, "n_shots": detection.n_shots, "score": detection.score,
+        "start_utc": utc, "time_source": start.source, "n_shots": len(detection.shots_s),
+        "shots_s": list(detection.shots_s), "score": detection.score,
         **_provenance(bundle),
     }  # fmt: skip

@@ -16,6 +16,7 @@ __all__ = ["RecordingStart", "start_from_name"]
 
 _STAMP = re.compile(r"(?:^|_)(\d{8})[_T](\d{6})(?:_|$)")
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # a recorder whose clock was reset says 1970
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,6 @@ def start_from_name(stem: str) -> RecordingStart:
         start = datetime.strptime("".join(match.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return RecordingStart(None, "file name holds no possible time")
-    if start < _EARLIEST:
+    if not _EARLIEST <= start < _LATEST:
         return RecordingStart(None, f"file name says {start.year}: the clock was not set")
     return RecordingStart(start, "file name, taken as UTC")

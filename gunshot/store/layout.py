@@ -221,7 +221,8 @@ def prepare_store(
         _check_same(header, recipe, digest)
         if header.derived != dict(derived or {}):
             raise StoreMismatchError(
-                f"{uri} holds rows made otherwise ({dict(header.derived)}); remove it or give another place"
+                f"{uri} holds rows made from {dict(header.derived) or 'recordings'}, this run makes them from "
+                f"{dict(derived or {}) or 'recordings'}; remove it or give another place"
             )
         return header
     header = StoreHeader(uri, recipe, digest, manifest.num_rows, shard_rows_for(manifest.num_rows), dict(derived or {}))

@@ -1,0 +1,397 @@
+"""Training: only training rows are fitted, the threshold comes from validation rows, and a refusal writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from gunshot import training
+from gunshot.augment.chain import AugmentRule
+from gunshot.augmentation import augment_partition, prepare_copies
+from gunshot.errors import GunshotError, ParameterError, StoreError, StoreIncompleteError, TrainingError
+from gunshot.evaluation.metrics import classification_metrics
+from gunshot.evaluation.operating_point import choose_operating_point
+from gunshot.models.bundle import Bundle, load_bundle
+from gunshot.models.catalogue import MODELS
+from gunshot.store.layout import commit_uri
+from gunshot.store.read import FeatureStore, open_store
+from gunshot.store.write import commit_store
+from gunshot.training import SplitPlan, read_inputs, splits_of, train_model
+
+# the model is trained in both processes of a parallel run otherwise
+NETWORKS = pytest.mark.xdist_group("networks")
+
+Float32 = NDArray[np.float32]
+
+
+def weights_digest(bundle: Bundle) -> str:
+    """Of the weights alone; `Bundle.digest` is of the recipe too."""
+    return str(bundle.details["weights"]["sha256"])
+
+
+def labels_of(store: FeatureStore) -> NDArray[np.int8]:
+    return np.asarray(store.column("label"), dtype=np.int8)
+
+
+def make_copies(store: str, rows: Sequence[int] | NDArray[np.intp], out: Path, seed: int = 0) -> str:
+    """A committed store of distorted copies of some rows."""
+    header = prepare_copies(open_store(store), rows, str(out), AugmentRule(seed=seed))
+    for partition in header.partitions:
+        augment_partition(store, str(out), partition)
+    commit_store(header)
+    return str(out)
+
+
+@pytest.fixture(scope="module")
+def copies(small_store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Copies of the training rows, as they are divided unless one says otherwise."""
+    rows = np.flatnonzero(splits_of(open_store(small_store), SplitPlan()) == "train")
+    return make_copies(small_store, rows, tmp_path_factory.mktemp("copies") / "c")
+
+
+class TestSplits:
+    def test_the_splits_tile_the_usable_rows_and_no_group_is_divided(self, small_store: str) -> None:
+        store = open_store(small_store)
+        splits = splits_of(store, SplitPlan())
+        assert set(splits[store.usable]) == {"train", "validation", "test"}
+        group = np.asarray(store.column("group"))
+        assert all(len(set(splits[group == name])) == 1 for name in set(group))
+
+    def test_rows_without_a_clip_are_in_no_split(
+        self, tmp_path: Path, store_of_clips: Callable[..., str], clips: Callable[..., Any]
+    ) -> None:
+        y, label, group = clips(40)
+        state = ["silent" if index % 7 == 0 else "short" if index % 5 == 0 else "ok" for index in range(40)]
+        store = open_store(store_of_clips(tmp_path / "s", y, label, group, state))
+        splits = splits_of(store, SplitPlan())
+        assert [split == "" for split in splits] == [value == "silent" for value in state]
+
+    def test_an_assignment_is_kept(self, small_store: str) -> None:
+        store = open_store(small_store)
+        group = str(store.column("group")[0])
+        plan = SplitPlan(assignments=((f"*/{group}_*", "unseen"),))
+        assert set(splits_of(store, plan)[np.asarray(store.column("group")) == group]) == {"unseen"}
+
+
+class TestLogistic:
+    def test_scores_are_those_of_scikit_learn_on_the_training_rows(
+        self, small_store: str, logistic_bundle: str
+    ) -> None:
+        store = open_store(small_store)
+        train = np.flatnonzero(splits_of(store, SplitPlan()) == "train")
+        everything = store.waveforms(store.usable)
+        model = LogisticRegression(max_iter=200).fit(store.waveforms(train), labels_of(store)[train])
+        np.testing.assert_allclose(
+            load_bundle(logistic_bundle).score(everything), model.predict_proba(everything)[:, 1], atol=1e-6
+        )
+
+    def test_only_training_rows_are_fitted(
+        self,
+        small_store: str,
+        logistic_bundle: str,
+        store_with_values: Callable[..., str],
+        tmp_path: Path,
+    ) -> None:
+        splits = splits_of(open_store(small_store), SplitPlan())
+        poisoned = store_with_values(small_store, tmp_path / "held", np.flatnonzero(splits != "train"), 1e6)
+        again = train_model(poisoned, "logistic", str(tmp_path / "b"))
+        assert weights_digest(again) == weights_digest(load_bundle(logistic_bundle))
+        # and the trap is real: one training row changed is another model
+        poisoned = store_with_values(small_store, tmp_path / "train", np.flatnonzero(splits == "train")[:1], 0.5)
+        assert weights_digest(train_model(poisoned, "logistic", str(tmp_path / "c"))) != weights_digest(again)
+
+    def test_test_rows_change_nothing_at_all(
+        self, small_store: str, logistic_bundle: str, store_with_values: Callable[..., str], tmp_path: Path
+    ) -> None:
+        rows = np.flatnonzero(splits_of(open_store(small_store), SplitPlan()) == "test")
+        poisoned = store_with_values(small_store, tmp_path / "s", rows, float("nan"))
+        there, here = load_bundle(logistic_bundle), train_model(poisoned, "logistic", str(tmp_path / "b"))
+        assert here.operating_point == there.operating_point
+        assert here.digest == there.digest
+        assert here.details["validation"] == there.details["validation"]
+
+    def test_the_threshold_is_chosen_on_validation_rows(self, small_store: str, tmp_path: Path) -> None:
+        store = open_store(small_store)
+        rows = np.flatnonzero(splits_of(store, SplitPlan()) == "validation")
+        label = labels_of(store)[rows]
+        for max_fpr in (0.0, 0.2, 0.5):
+            bundle = train_model(small_store, "logistic", str(tmp_path / f"b{max_fpr}"), max_fpr=max_fpr)
+            scores = bundle.score(store.waveforms(rows))
+            point = bundle.operating_point
+            expected = choose_operating_point(label, scores, name=point.name, split="validation", max_fpr=max_fpr)
+            assert point == expected
+            assert point.fpr <= max_fpr
+            found = classification_metrics(label, scores, point.threshold)
+            assert (point.recall, point.fpr, point.n_gunshots, point.n_others) == (
+                found.recall, found.fpr, int(np.sum(label == 1)), int(np.sum(label == 0)),
+            )  # fmt: skip
+            assert bundle.details["validation"] == found.as_dict()
+
+    def test_a_model_that_is_sure_of_everything_gets_the_strictest_threshold(
+        self, small_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logistic_weights: Callable[..., bytes]
+    ) -> None:
+        """All others score exactly 1: no threshold keeps to the rate, which the operating point says."""
+        certain = logistic_weights(np.zeros(6000), [100.0])
+        monkeypatch.setattr(training, "fit_logistic", lambda x, y, seed: certain)
+        point = train_model(small_store, "logistic", str(tmp_path / "b")).operating_point
+        assert (point.threshold, point.fpr, point.recall) == (1.0, 1.0, 1.0)
+        assert "cannot be kept" in point.name
+
+    def test_a_second_training_is_the_same_model(self, small_store: str, logistic_bundle: str, tmp_path: Path) -> None:
+        again = train_model(small_store, "logistic", str(tmp_path / "b"))
+        first = load_bundle(logistic_bundle)
+        assert again.digest == first.digest
+        assert again.operating_point == first.operating_point
+
+
+class TestNetwork:
+    @NETWORKS
+    def test_only_training_rows_make_the_weights_of_a_seed(
+        self,
+        small_store: str,
+        cnn_bundle: str,
+        store_with_values: Callable[..., str],
+        tmp_path: Path,
+    ) -> None:
+        """Trained a second time, with absurd numbers in all other rows: the same weights to the last bit."""
+        splits = splits_of(open_store(small_store), SplitPlan())
+        poisoned = store_with_values(small_store, tmp_path / "s", np.flatnonzero(splits != "train"), 1e6)
+        again = train_model(poisoned, "small-cnn", str(tmp_path / "b"), epochs=2)
+        assert weights_digest(again) == weights_digest(load_bundle(cnn_bundle))
+
+    @NETWORKS
+    def test_another_seed_makes_other_weights(self, small_store: str, cnn_bundle: str, tmp_path: Path) -> None:
+        other = train_model(small_store, "small-cnn", str(tmp_path / "b"), epochs=2, seed=1)
+        first = load_bundle(cnn_bundle)
+        assert weights_digest(other) != weights_digest(first)
+        assert other.details["training"]["rows"] == first.details["training"]["rows"]  # the split has its own seed
+
+    @NETWORKS
+    def test_every_epoch_is_recorded(self, cnn_bundle: str) -> None:
+        history = load_bundle(cnn_bundle).details["training"]["history"]
+        assert [epoch["number"] for epoch in history] == [1, 2]
+        assert set(history[0]) == {"number", "loss", "accuracy", "validation_loss", "validation_accuracy"}
+
+    @NETWORKS
+    @pytest.mark.slow
+    def test_two_processes_train_the_same_network(self, small_store: str, cnn_bundle: str, tmp_path: Path) -> None:
+        digests = []
+        for number in range(2):
+            code = (
+                "from gunshot.training import train_model; "
+                f"bundle = train_model({small_store!r}, 'small-cnn', {str(tmp_path / str(number))!r}, epochs=2); "
+                "print(bundle.details['weights']['sha256'], bundle.operating_point.threshold)"
+            )
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            digests.append(done.stdout)
+        first = load_bundle(cnn_bundle)
+        assert digests == [f"{weights_digest(first)} {first.operating_point.threshold}\n"] * 2
+
+
+class TestCopies:
+    def test_copies_are_fitted_beside_the_originals(self, small_store: str, copies: str, tmp_path: Path) -> None:
+        bundle = train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=copies)
+        store = open_store(small_store)
+        train = np.flatnonzero(splits_of(store, SplitPlan()) == "train")
+        copied = open_store(copies)
+        x = np.concatenate([store.waveforms(train), copied.waveforms(copied.usable)])
+        y = np.concatenate([labels_of(store)[train]] * 2)
+        expected = LogisticRegression(max_iter=200).fit(x, y).predict_proba(x)[:, 1]
+        np.testing.assert_allclose(bundle.score(x), expected, atol=1e-6)
+        assert bundle.details["training"]["copies"] == len(train)
+
+    def test_copies_of_rows_that_are_not_trained_on_are_refused(
+        self, small_store: str, copies: str, tmp_path: Path
+    ) -> None:
+        """The same copies, but another split: some of them are now of test rows."""
+        store = open_store(small_store)
+        plan = SplitPlan(seed=1)
+        before, now = (splits_of(store, SplitPlan()) == "train", splits_of(store, plan) == "train")
+        foreign = int(np.sum(before & ~now))
+        assert foreign
+        with pytest.raises(TrainingError, match=f"{foreign} copies .* does not train on; remove it and run again"):
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=copies, plan=plan)
+        assert not (tmp_path / "b").exists()
+
+    def test_copies_of_another_store_are_refused(
+        self, small_store: str, tmp_path: Path, store_of_clips: Callable[..., str], clips: Callable[..., Any]
+    ) -> None:
+        other = store_of_clips(tmp_path / "other", *clips(40))
+        rows = np.flatnonzero(splits_of(open_store(other), SplitPlan()) == "train")
+        foreign = make_copies(other, rows, tmp_path / "copies")
+        with pytest.raises(TrainingError, match=r"holds copies of another store than .*; remove it and run again"):
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=foreign)
+        assert not (tmp_path / "b").exists()
+
+    def test_a_store_of_recordings_is_no_store_of_copies(self, small_store: str, tmp_path: Path) -> None:
+        with pytest.raises(TrainingError, match="copies of another store"):
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=small_store)
+
+    def test_copies_that_are_not_finished_are_refused(self, small_store: str, tmp_path: Path) -> None:
+        rows = np.flatnonzero(splits_of(open_store(small_store), SplitPlan()) == "train")
+        prepare_copies(open_store(small_store), rows, str(tmp_path / "c"), AugmentRule())
+        with pytest.raises(StoreIncompleteError):
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=str(tmp_path / "c"))
+        assert not (tmp_path / "b").exists()
+
+    def test_copies_with_nan_are_refused(
+        self, small_store: str, copies: str, store_with_values: Callable[..., str], tmp_path: Path
+    ) -> None:
+        bad = store_with_values(copies, tmp_path / "c", np.asarray([3, 5]), float("nan"))
+        with pytest.raises(TrainingError, match="2 training rows hold values that are not finite"):
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=bad)
+
+
+Clips = tuple[Float32, list[int | None], list[str]]
+
+
+@pytest.fixture(scope="module")
+def clips() -> Callable[..., Clips]:
+    """Makes quiet noise, labelled in turn, four rows a group."""
+
+    def make(n_rows: int, n_groups: int | None = None) -> Clips:
+        y = np.random.default_rng(2).standard_normal((n_rows, 6000)).astype(np.float32) * 0.1
+        group = [f"g{index // 2 % (n_groups or n_rows // 4)}" for index in range(n_rows)]
+        return y, [index % 2 for index in range(n_rows)], group
+
+    return make
+
+
+class TestRefusals:
+    """Each is one error that says what to do, and nothing is written."""
+
+    def refused(
+        self, store: str, out: Path, match: str, kind: type[GunshotError] = TrainingError, **options: Any
+    ) -> None:
+        with pytest.raises(kind, match=match) as error:
+            train_model(store, "logistic", str(out), **options)
+        assert "\n" not in str(error.value)
+        assert re.search("; |: ", str(error.value))  # a remedy follows
+        assert not out.exists()
+
+    def test_no_labels(self, tmp_path: Path, store_of_clips: Callable[..., str], clips: Callable[..., Clips]) -> None:
+        y, label, group = clips(12)
+        nobody = store_of_clips(tmp_path / "a", y, [None] * 12, group)
+        self.refused(nobody, tmp_path / "b", r"12 of 12 usable rows carry no label; .* give --labels CSV")
+        some = store_of_clips(tmp_path / "c", y, [None, *label[1:]], group)
+        self.refused(some, tmp_path / "b", r"1 of 12 usable rows carry no label")
+
+    def test_no_usable_row(
+        self, tmp_path: Path, store_of_clips: Callable[..., str], clips: Callable[..., Clips]
+    ) -> None:
+        y, label, group = clips(8)
+        self.refused(store_of_clips(tmp_path / "a", y, label, group, ["silent"] * 8), tmp_path / "b", "0 of 0 usable")
+
+    @pytest.mark.parametrize("only", [0, 1])
+    def test_one_class_is_missing(
+        self, tmp_path: Path, store_of_clips: Callable[..., str], clips: Callable[..., Clips], only: int
+    ) -> None:
+        y, _, group = clips(40)
+        missing = "other sounds" if only else "gunshots"
+        self.refused(
+            store_of_clips(tmp_path / "a", y, [only] * 40, group), tmp_path / "b",
+            f"no {missing} in the train split; give more groups",
+        )  # fmt: skip
+
+    def test_too_few_groups(
+        self, tmp_path: Path, store_of_clips: Callable[..., str], clips: Callable[..., Clips]
+    ) -> None:
+        store = store_of_clips(tmp_path / "a", *clips(24, n_groups=1))
+        self.refused(store, tmp_path / "b", "groups of each class.*--split random")
+        store = store_of_clips(tmp_path / "c", *clips(24, n_groups=2))
+        self.refused(store, tmp_path / "b", "groups of each class.*--split random")
+
+    def test_random_splits_need_no_groups(
+        self, tmp_path: Path, store_of_clips: Callable[..., str], clips: Callable[..., Clips]
+    ) -> None:
+        store = store_of_clips(tmp_path / "a", *clips(24, n_groups=1))
+        bundle = train_model(store, "logistic", str(tmp_path / "b"), plan=SplitPlan("random"))
+        assert sum(bundle.details["training"]["rows"].values()) == 24
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_numbers_that_are_not_finite(
+        self, small_store: str, store_with_values: Callable[..., str], tmp_path: Path, value: float
+    ) -> None:
+        rows = np.flatnonzero(splits_of(open_store(small_store), SplitPlan()) == "train")[:3]
+        bad = store_with_values(small_store, tmp_path / "s", rows, value)
+        self.refused(bad, tmp_path / "b", "3 training rows hold values that are not finite; preprocess into a new")
+
+    def test_validation_rows_that_are_not_finite(
+        self, small_store: str, store_with_values: Callable[..., str], tmp_path: Path
+    ) -> None:
+        rows = np.flatnonzero(splits_of(open_store(small_store), SplitPlan()) == "validation")[:1]
+        bad = store_with_values(small_store, tmp_path / "s", rows, float("nan"))
+        self.refused(bad, tmp_path / "b", "finite", GunshotError)
+
+    def test_an_assignment_that_divides_a_group(self, small_store: str, tmp_path: Path) -> None:
+        plan = SplitPlan(assignments=(("gunshot/*", "train"), ("other/*", "test")))
+        self.refused(small_store, tmp_path / "b", "--assign puts 12 groups into more than one split", plan=plan)
+
+    def test_an_assignment_that_leaves_a_split_empty(self, small_store: str, tmp_path: Path) -> None:
+        plan = SplitPlan(assignments=(("*", "train"),))
+        self.refused(small_store, tmp_path / "b", "no gunshots in the validation split", plan=plan)
+
+    def test_no_store(self, tmp_path: Path) -> None:
+        self.refused(str(tmp_path / "nothing"), tmp_path / "b", "no feature store at .*gunshot preprocess", StoreError)
+
+    def test_a_store_that_is_not_committed(
+        self, tmp_path: Path, store_of_clips: Callable[..., str], clips: Callable[..., Clips]
+    ) -> None:
+        store = store_of_clips(tmp_path / "a", *clips(8))
+        Path(commit_uri(store)).unlink()
+        self.refused(store, tmp_path / "b", "not committed.*run 'gunshot preprocess' again", StoreIncompleteError)
+
+    def test_an_unknown_model(self, small_store: str, tmp_path: Path) -> None:
+        with pytest.raises(ParameterError, match="--model must be one of"):
+            train_model(small_store, "resnet", str(tmp_path / "b"))
+
+
+class TestWhatIsRecorded:
+    def test_the_bundle_says_what_it_was_trained_on(self, small_store: str, logistic_bundle: str) -> None:
+        store = open_store(small_store)
+        splits = splits_of(store, SplitPlan())
+        details = load_bundle(logistic_bundle).details
+        record = details["training"]
+        assert record["rows"] == {name: int(np.sum(splits == name)) for name in ("train", "validation", "test")}
+        assert record["manifest_digest"] == store.header.manifest_digest
+        assert record["split"] == {"by": "group", "assignments": [], "seed": 0}
+        assert record["sources"] == ["synthetic"]
+        assert record["licenses"] == ["CC0 1.0 (synthetic)"]
+        assert (record["copies"], record["history"], record["seed"]) == (0, [], 0)
+        assert {"python", "gunshot", "numpy", "keras", "ai-edge-litert"} <= set(details["versions"])
+
+    def test_every_rows_split_is_kept_beside_the_weights(self, small_store: str, logistic_bundle: str) -> None:
+        store = open_store(small_store)
+        content = Path(logistic_bundle, "splits.parquet").read_bytes()
+        table = pq.read_table(io.BytesIO(content))
+        assert table.column("split").to_pylist() == splits_of(store, SplitPlan()).tolist()
+        assert table.column("group").to_pylist() == store.column("group")
+        assert table.schema.metadata[b"manifest_digest"] == store.header.manifest_digest.encode()
+
+    def test_the_digest_follows_from_weights_and_recipe(self, logistic_bundle: str) -> None:
+        bundle = load_bundle(logistic_bundle)
+        weights = Path(logistic_bundle, "weights.npz").read_bytes()
+        assert bundle.digest == hashlib.sha256(weights + bundle.recipe.digest.encode()).hexdigest()[:16]
+
+
+def test_a_model_reads_what_its_rule_says(small_store: str) -> None:
+    store = open_store(small_store)
+    rows = [5, 0, 64]
+    np.testing.assert_array_equal(read_inputs(store, rows, MODELS["logistic"]), store.waveforms(rows))
+    np.testing.assert_array_equal(read_inputs(store, rows, MODELS["small-cnn"]), store.log_mels(rows))
+    np.testing.assert_array_equal(
+        read_inputs(store, rows, replace(MODELS["paper-cnn"], input="waveform")), store.waveforms(rows)
+    )

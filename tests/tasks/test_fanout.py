@@ -1,0 +1,238 @@
+"""The fan-out: every unit once, a bounded window, and nothing left behind.
+
+Units of work are closures here, which travel to the workers by value: a test module cannot be imported there.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dask
+import pytest
+from distributed import Client
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.cluster import open_cluster
+from gunshot.errors import AudioError, RunError, TransientStorageError
+from tasks.fanout import fan_out
+
+WINDOW = 2 * 3  # three units for each of the cluster's two threads
+
+
+class Counted:
+    """Items that count how many of them were asked for."""
+
+    def __init__(self, n_items: int) -> None:
+        self.n_items = n_items
+        self.read = 0
+
+    def __iter__(self) -> Iterator[int]:
+        for item in range(self.n_items):
+            self.read += 1
+            yield item
+
+
+def tasks_on(address: str) -> int:
+    """How many tasks the scheduler knows, once it has had the time to forget those released."""
+    gc.collect()
+    with Client(address, set_as_default=False) as client:
+        for _ in range(50):
+            left = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+            if left == 0:
+                break
+            time.sleep(0.1)
+        return int(left)
+
+
+class TestHere:
+    @given(items=st.lists(st.integers(), max_size=50))
+    def test_every_item_is_done_once_and_in_order(self, items: list[int]) -> None:
+        done: list[int] = []
+
+        def unit(item: int) -> int:
+            done.append(item)
+            return 2 * item
+
+        assert list(fan_out(None, unit, items)) == [2 * item for item in items]
+        assert done == items
+
+    def test_nothing_is_read_ahead(self) -> None:
+        items = Counted(10)
+        for number, _ in enumerate(fan_out(None, str, items), start=1):
+            assert items.read == number
+
+    def test_errors_come_through(self) -> None:
+        def unit(item: int) -> int:
+            if item == 2:
+                raise TransientStorageError("no answer")
+            return item
+
+        results = fan_out(None, unit, range(5))
+        assert [next(results), next(results)] == [0, 1]
+        with pytest.raises(TransientStorageError, match="no answer"):
+            next(results)
+
+
+class TestOnWorkers:
+    @pytest.mark.parametrize("n_items", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 60])
+    def test_every_item_is_done_once(self, cluster: str, tmp_path: Path, n_items: int) -> None:
+        log = tmp_path / "log"
+        log.touch()
+
+        def unit(item: int) -> int:
+            with log.open("a") as file:
+                file.write(f"{item}\n")
+            return 2 * item
+
+        assert Counter(fan_out(cluster, unit, range(n_items))) == Counter(2 * item for item in range(n_items))
+        assert sorted(map(int, log.read_text().split())) == list(range(n_items))
+
+    def test_results_are_those_of_this_process_and_equal_items_are_each_done(self, cluster: str) -> None:
+        items = [3, 3, 3, 5] * 5
+        assert sorted(fan_out(cluster, hex, items)) == sorted(fan_out(None, hex, items))
+
+    def test_both_workers_work_and_this_process_does_not(self, cluster: str) -> None:
+        def unit(_: int) -> int:
+            time.sleep(0.05)
+            return os.getpid()
+
+        pids = set(fan_out(cluster, unit, range(20)))
+        assert len(pids) == 2
+        assert os.getpid() not in pids
+
+    def test_items_are_never_read_further_than_the_window(self, cluster: str) -> None:
+        items = Counted(40)
+        for n_before, _ in enumerate(fan_out(cluster, str, items)):
+            assert items.read <= n_before + WINDOW
+        assert items.read == 40
+
+    def test_a_slow_reader_of_results_is_waited_for(self, cluster: str) -> None:
+        # the archive is not pumped into the scheduler while its results are being written somewhere
+        items = Counted(1000)
+        results = fan_out(cluster, str, items)
+        next(results)
+        time.sleep(0.5)
+        assert items.read == WINDOW
+        results.close()
+
+    @pytest.mark.parametrize(
+        "error", [TransientStorageError("no answer"), AudioError("short", "breaks off"), ZeroDivisionError("a bug")]
+    )
+    def test_errors_come_through_with_their_type_and_text(self, cluster: str, error: Exception) -> None:
+        def unit(item: int) -> int:
+            if item == 7:
+                raise error
+            return item
+
+        with pytest.raises(type(error), match=str(error)) as caught:
+            list(fan_out(cluster, unit, range(20)))
+        assert getattr(caught.value, "state", None) == getattr(error, "state", None)
+
+    def test_after_an_error_no_further_item_is_read(self, cluster: str) -> None:
+        def unit(item: int) -> int:
+            raise ValueError(item)
+
+        items = Counted(1000)
+        with pytest.raises(ValueError, match="0"):
+            list(fan_out(cluster, unit, items))
+        assert items.read <= WINDOW
+
+
+class TestNothingIsLeft:
+    def consumed(self, results: Iterator[Any]) -> None:
+        list(results)
+
+    def abandoned(self, results: Iterator[Any]) -> None:
+        next(results)
+        results.close()  # type: ignore[attr-defined]
+
+    def failed(self, results: Iterator[Any]) -> None:
+        with pytest.raises(ValueError, match="bad"):
+            list(results)
+
+    @pytest.mark.parametrize("how", ["consumed", "abandoned", "failed"])
+    def test_the_scheduler_forgets_units_however_a_run_ends(self, cluster: str, how: str) -> None:
+        def unit(item: int) -> int:
+            if how == "failed" and item == 9:
+                raise ValueError("bad")
+            return item
+
+        getattr(self, how)(fan_out(cluster, unit, range(30)))
+        assert tasks_on(cluster) == 0
+
+    def test_the_scheduler_forgets_units_while_a_run_goes_on(self, cluster: str) -> None:
+        with Client(cluster, set_as_default=False) as client:
+            most = 0
+            for _ in fan_out(cluster, bytes, [10_000] * 60):
+                known = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+                most = max(most, known)
+        assert 0 < most <= 2 * WINDOW
+
+    def test_no_client_becomes_the_default(self, cluster: str) -> None:
+        list(fan_out(cluster, str, range(3)))
+        with pytest.raises(ValueError, match="No client"):
+            Client.current()
+
+
+def killer(marker: Path, times: int) -> Callable[[int], int]:
+    """A unit that kills its worker, as often as asked, when it comes to item 4."""
+
+    def unit(item: int) -> int:
+        if item == 4 and (times < 0 or len(list(marker.iterdir())) < times):
+            (marker / f"{time.time_ns()}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    return unit
+
+
+class TestKilledWorkers:
+    def test_a_unit_whose_worker_was_killed_runs_again_and_all_results_arrive(
+        self, cluster: str, tmp_path: Path
+    ) -> None:
+        assert sorted(fan_out(cluster, killer(tmp_path, 1), range(20))) == list(range(20))
+        assert len(list(tmp_path.iterdir())) == 1
+        assert tasks_on(cluster) == 0
+
+    def test_a_unit_that_always_kills_its_worker_ends_the_run(self, tmp_path: Path) -> None:
+        with dask.config.set({"distributed.scheduler.allowed-failures": 1}), open_cluster(1) as address:
+            with pytest.raises(
+                RunError, match=r"killed its workers again and again: .*; see the workers' logs"
+            ) as caught:
+                list(fan_out(address, killer(tmp_path, -1), range(8)))
+            assert "\n" not in str(caught.value)
+        assert len(list(tmp_path.iterdir())) == 2
+
+    def test_a_lost_scheduler_ends_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # what a client does when the connection is gone: it cancels all it waits for
+        def submit(client: Client, function: Callable[[int], int], item: int, **_: object) -> Any:
+            future = original(client, function, item, pure=False)
+            future.cancel()
+            return future
+
+        original = Client.submit
+        monkeypatch.setattr(Client, "submit", submit)
+        with (
+            open_cluster(1) as address,
+            pytest.raises(RunError, match=f"scheduler at {address} was lost; run again"),
+        ):
+            list(fan_out(address, str, range(3)))
+
+
+@settings(deadline=None, max_examples=5)
+@given(counts=st.lists(st.integers(0, 12), min_size=1, max_size=3))
+def test_runs_one_after_another_do_not_mix(cluster: str, counts: list[int]) -> None:
+    def results(items: Iterable[int]) -> list[int]:
+        return sorted(fan_out(cluster, int, items))
+
+    for number, n_items in enumerate(counts):
+        items = range(100 * number, 100 * number + n_items)
+        assert results(items) == list(items)
