@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,8 @@ N_FILES = 200  # four partitions
 
 # What a run does from its beginning, in a process of its own. The imports take a second, so they are done once: each
 # line on stdin forks a process that does the job, and its number is told. Killing it kills a process like any other.
-SERVER = """
+# A line with a number alone waits for that process, and its exit code is told.
+SERVER = r"""
 import os, sys
 from gunshot.manifest.table import read_manifest
 from gunshot.preprocess import preprocess_partition
@@ -37,50 +37,55 @@ from gunshot.recipe import Recipe
 from gunshot.store.layout import prepare_store
 from gunshot.store.write import commit_store, missing_partitions
 
-print(0, flush=True)
+def run(manifest, store):
+    header = prepare_store(store, read_manifest(manifest), Recipe())
+    for partition in missing_partitions(header):
+        preprocess_partition(store, partition)
+    commit_store(header)
+
 for line in sys.stdin:
-    manifest, store = line.rstrip("\\n").split("\\t")
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            header = prepare_store(store, read_manifest(manifest), Recipe())
-            for partition in missing_partitions(header):
-                preprocess_partition(store, partition)
-            commit_store(header)
-            status = 0
-        finally:
-            os._exit(status)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    job = line.rstrip("\n").split("\t")
+    if len(job) == 1:
+        answer = os.waitstatus_to_exitcode(os.waitpid(int(job[0]), 0)[1])
+    else:
+        answer = os.fork()
+        if answer == 0:
+            status = 1
+            try:
+                run(*job)
+                status = 0
+            finally:
+                os._exit(status)
+    print(answer, flush=True)
 """
 
 
 class Runs:
-    """Starts runs of preprocessing and kills them."""
+    """Starts runs of preprocessing and waits for their ends."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def start(self, manifest: Path, store: Path) -> int:
+        """Number of the process that does it."""
+        return self._ask(f"{manifest}\t{store}")
+
+    def ended(self, pid: int) -> int:
+        """Exit code of a run; minus nine if it was killed."""
+        return self._ask(str(pid))
+
+    def _ask(self, line: str) -> int:
         assert self._process.stdin
-        self._process.stdin.write(f"{manifest}\t{store}\n")
-        self._process.stdin.flush()
-        return self._number()
-
-    def ended(self) -> int:
-        """Exit code of the run under way; minus nine if it was killed."""
-        return self._number()
-
-    def _number(self) -> int:
         assert self._process.stdout
-        line = self._process.stdout.readline()
-        assert line, "the process that forks the runs has ended; see its stderr above"
-        return int(line)
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, "the process that forks the runs has ended; see its stderr above"
+        return int(answer)
 
 
-@contextmanager
-def started() -> Iterator[Runs]:
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Runs]:
     with subprocess.Popen(
         [sys.executable, "-c", SERVER],
         stdin=subprocess.PIPE,
@@ -88,17 +93,9 @@ def started() -> Iterator[Runs]:
         text=True,
         cwd=Path(__file__).parents[2],
     ) as process:
-        found = Runs(process)
-        assert found.ended() == 0  # the imports
-        yield found
+        yield Runs(process)
         assert process.stdin
         process.stdin.close()
-
-
-@pytest.fixture(scope="module")
-def runs() -> Iterator[Runs]:
-    with started() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +115,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean(runs: Runs, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of a run that nobody disturbed."""
     store = tmp_path_factory.mktemp("clean") / "store"
-    runs.start(manifest, store)
-    assert runs.ended() == 0
+    assert runs.ended(runs.start(manifest, store)) == 0
     return store
 
 
@@ -144,15 +140,13 @@ def test_killed_at_random_moments_and_run_again_it_ends_as_a_clean_run(
         # a few files further than the last one came, and then at no particular moment
         enough = n_files(store) + moments.randint(0, 3)
         pid = runs.start(manifest, store)
-        while n_files(store) < enough and psutil.pid_exists(pid):
+        while n_files(store) < enough and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.001)
         time.sleep(moments.uniform(0, 0.02))
-        with suppress(ProcessLookupError):  # it was quicker
-            os.kill(pid, signal.SIGKILL)
-        killed += runs.ended() == -signal.SIGKILL
+        os.kill(pid, signal.SIGKILL)  # which does no harm to one that has ended
+        killed += runs.ended(pid) == -signal.SIGKILL
     assert killed >= 4
-    runs.start(manifest, store)
-    assert runs.ended() == 0
+    assert runs.ended(runs.start(manifest, store)) == 0
     assert objects(store) == objects(clean)
     found, expected = open_store(str(store)), open_store(str(clean))
     everything = range(N_FILES)
@@ -171,11 +165,10 @@ def test_as_long_as_it_is_killed_readers_are_told_that_it_has_not_ended(
     while not list(store.glob("partitions/*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.001)
     os.kill(pid, signal.SIGKILL)
-    assert runs.ended() == -signal.SIGKILL
+    assert runs.ended(pid) == -signal.SIGKILL
     with pytest.raises(StoreIncompleteError, match="is not committed"):
         open_store(str(store))
-    runs.start(manifest, store)
-    assert runs.ended() == 0
+    assert runs.ended(runs.start(manifest, store)) == 0
     assert objects(store) == objects(clean)
 
 
@@ -185,9 +178,7 @@ def test_two_runs_at_once_into_one_store_write_the_same(
     # a lock keeps flows apart; what slips past it must do no harm either
     store = tmp_path / "store"
     prepare_store(str(store), read_manifest(manifest), Recipe())
-    with started() as others:
-        for both in (runs, others):
-            both.start(manifest, store)
-        assert [both.ended() for both in (runs, others)] == [0, 0]
+    both = [runs.start(manifest, store) for _ in range(2)]
+    assert [runs.ended(pid) for pid in both] == [0, 0]
     assert objects(store) == objects(clean)
     assert sum(record_states(open_store(str(store)).header).values()) == N_FILES

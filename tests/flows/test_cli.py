@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
+import inspect
 import json
 import os
 import re
@@ -65,6 +67,29 @@ class TestHelp:
 
     def test_the_commands_that_scripts_depend_on_are_there(self) -> None:
         assert {"demo", "manifest", "preprocess", "train", "evaluate", "score"} <= set(cli.commands)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["demo"],
+            ["preprocess", "x", "--store", "s"],
+            ["train", "--store", "s", "--out", "o"],
+            ["score", "x", "--model", "m", "--out", "o"],
+        ],
+    )
+    def test_defaults_are_those_of_the_flow(self, words: list[str]) -> None:
+        """The schedule and the command line must not differ in what nobody said."""
+        name, *given = words
+        flow = importlib.import_module(f"flows.{name}")
+        defaults = {
+            parameter.name: parameter.default
+            for parameter in inspect.signature(getattr(flow, name).fn).parameters.values()
+            if parameter.default is not inspect.Parameter.empty
+        }
+        values = cli.commands[name].make_context(name, given).params
+        found = {key: values[key] or None if key == "assign" else values[key] for key in defaults if key in values}
+        assert len(found) >= 3
+        assert found == {key: defaults[key] for key in found}
 
     def test_the_version_is_the_packages(self) -> None:
         result = CliRunner().invoke(cli, ["--version"])

@@ -86,9 +86,11 @@ def test_workers_are_processes_of_one_thread(address: str) -> None:
 
 
 def test_nothing_listens_beyond_loopback(address: str) -> None:
-    sockets = listening(descendants() | {os.getpid()})
+    with Client(address, set_as_default=False) as client:
+        pids = {os.getpid(), *client.run(os.getpid).values()}
+    sockets = listening(pids)
     assert {host for _, host in sockets} == {"127.0.0.1"}
-    assert len({pid for pid, _ in sockets}) == 3  # this process and two workers: the check sees them
+    assert {pid for pid, _ in sockets} == pids  # the check sees the scheduler and both workers
 
 
 def test_there_is_no_dashboard(address: str) -> None:

@@ -112,6 +112,7 @@ OTHER_RECIPE = Recipe(
     clip=ClipRule(lead_s=0.1, length_s=0.7),
     mel=MelRule(n_fft=400, hop_length=200, n_mels=30, fmax_hz=7000.0),
 )
+NO_LEAD = Recipe(clip=ClipRule(lead_s=0.0))
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, s
     return make
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, OTHER_RECIPE], ids=["default", "other"])
+@pytest.mark.parametrize("recipe", [RECIPE, OTHER_RECIPE, NO_LEAD], ids=["default", "other", "no lead"])
 @pytest.mark.parametrize(
     ("sr", "ending"),
     [(8_000, "wav"), (12_000, "flac"), (22_050, "flac"), (44_100, "wav"), (48_000, "flac"), (96_000, "flac"),
@@ -264,10 +265,14 @@ def test_the_first_of_two_like_sounds_is_taken_and_a_weak_one_passed_over(tmp_pa
     assert clip_of(write(tmp_path / "weak.wav", weak, SR), Segment(0.5, 0.7)).onset_s == pytest.approx(0.6, abs=0.003)
 
 
-def test_a_label_that_begins_in_the_lead_before_its_sound_does_not_reach_back(tmp_path: Path) -> None:
+def test_a_label_leaves_room_for_the_lead_before_its_sound(tmp_path: Path) -> None:
     uri = write(tmp_path / "two.wav", recording_with([0.6, 1.2], 2.0, SR), SR)
+    assert clip_of(uri, Segment(0.5, 1.5)).onset_s == pytest.approx(0.6, abs=0.003)
+    # 30 ms are no room for the lead: the lead would hold what the label leaves out
+    assert clip_of(uri, Segment(0.57, 1.5)).onset_s == pytest.approx(1.2, abs=0.003)
     assert clip_of(uri, Segment(0.62, 1.5)).onset_s == pytest.approx(1.2, abs=0.003)
-    assert clip_of(uri, Segment(0.5, 0.9)).onset_s == pytest.approx(0.6, abs=0.003)
+    # at the recording's own start there is nothing to leave out
+    assert clip_of(write(tmp_path / "start.wav", recording_with([0.03], 1.0, SR), SR)).onset_s < 0.04
 
 
 @pytest.mark.parametrize("sr", [12_000, 44_100])

@@ -144,22 +144,30 @@ def segments(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     return manifest_of(rows)
 
 
+@pytest.fixture(scope="module")
+def sorted_store(segments: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    return run(tmp_path_factory.mktemp("s"), segments)[0]
+
+
 class TestSegments:
-    @settings(deadline=None, max_examples=8)
+    @settings(deadline=None, max_examples=6)
     @given(data=st.data())
     def test_rows_of_one_file_may_stand_anywhere(
-        self, segments: pa.Table, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+        self,
+        segments: pa.Table,
+        sorted_store: FeatureStore,
+        tmp_path_factory: pytest.TempPathFactory,
+        data: st.DataObject,
     ) -> None:
         order = data.draw(st.permutations(range(segments.num_rows)))
-        sorted_store, _ = run(tmp_path_factory.mktemp("s"), segments)
         shuffled_store, _ = run(tmp_path_factory.mktemp("s"), segments.take(order))
         everything = range(segments.num_rows)
         assert np.array_equal(shuffled_store.waveforms(everything), sorted_store.waveforms(order))
         assert described(shuffled_store) == [described(sorted_store)[index] for index in order]
         assert {row["state"] for row in described(sorted_store)} == {"ok"}
 
-    def test_nothing_after_the_limit_is_in_a_clip(self, segments: pa.Table, tmp_path: Path) -> None:
-        store, _ = run(tmp_path, segments)
+    def test_nothing_after_the_limit_is_in_a_clip(self, sorted_store: FeatureStore) -> None:
+        store = sorted_store
         limited = [i for i, limit_s in enumerate(store.column("limit_s")) if limit_s is not None]
         for row, y in zip(limited, store.waveforms(limited), strict=True):
             onset_s, limit_s = (float(store.column(name)[row]) for name in ("onset_s", "limit_s"))  # type: ignore[arg-type]

@@ -296,11 +296,11 @@ def test_a_zarr_store_opened_for_reading_refuses_writes(tmp_path: Path) -> None:
 
 
 def test_clients_are_not_shared_with_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = storage._filesystem("memory")
-    assert storage._filesystem("memory") is ours
+    ours = storage.access.filesystem("memory")
+    assert storage.access.filesystem("memory") is ours
     opened: list[str] = []
     monkeypatch.setattr(os, "getpid", lambda: -1)  # what a fork sees: another process, the same memory
     monkeypatch.setattr(storage.fsspec, "filesystem", lambda protocol, **_: opened.append(protocol))
-    storage._filesystem("memory")
+    storage.access.filesystem("memory")
     assert opened == ["memory"]
-    storage._filesystem_of_process.cache_clear()
+    storage.access._filesystem_of_process.cache_clear()

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
@@ -29,7 +31,7 @@ from gunshot.models.catalogue import MODELS
 from gunshot.store.layout import commit_uri
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.store.write import commit_store
-from gunshot.training import SplitPlan, read_inputs, splits_of, train_model
+from gunshot.training import SplitPlan, read_inputs, row_weights, splits_of, train_model
 
 # the model is trained in both processes of a parallel run otherwise
 NETWORKS = pytest.mark.xdist_group("networks")
@@ -157,7 +159,58 @@ class TestLogistic:
         assert again.operating_point == first.operating_point
 
 
+class TestRowWeights:
+    """What each row counts in a network's loss."""
+
+    @settings(deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from("abc")), min_size=1, max_size=60))
+    def test_classes_count_the_same_and_sources_by_the_root_of_their_rows(self, rows: list[tuple[int, str]]) -> None:
+        label = np.asarray([row[0] for row in rows], dtype=np.int8)
+        source = np.asarray([row[1] for row in rows])
+        weight = row_weights(label, source)
+        assert weight.dtype == np.float32
+        assert weight.mean() == pytest.approx(1, rel=1e-5)
+        sums = [weight[label == value].sum() for value in np.unique(label)]
+        assert sums == pytest.approx([len(rows) / len(sums)] * len(sums), rel=1e-5)
+        for value in np.unique(label):
+            of_class = label == value
+            roots = {name: np.sqrt(np.sum(source[of_class] == name)) for name in np.unique(source[of_class])}
+            for name, root in roots.items():
+                share = weight[of_class & (source == name)].sum() / weight[of_class].sum()
+                assert share == pytest.approx(root / sum(roots.values()), rel=1e-5)
+
+    def test_equal_rows_of_one_source_all_count_one(self) -> None:
+        np.testing.assert_allclose(row_weights(np.asarray([0, 1, 1, 0], np.int8), np.asarray(["a"] * 4)), 1.0)
+
+
 class TestNetwork:
+    @NETWORKS
+    def test_training_rows_and_their_copies_reach_the_network_with_their_weights(
+        self, small_store: str, cnn_bundle: str, copies: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from gunshot.models import fit
+
+        told: dict[str, Any] = {}
+
+        def watched(rule: Any, train: Any, validation: Any, **options: Any) -> fit.Fit:
+            told.update(rule=rule, train=train, validation=validation, **options)
+            return fit.Fit(Path(cnn_bundle, "weights.tflite").read_bytes(), (), 1)
+
+        monkeypatch.setattr(fit, "fit_network", watched)
+        train_model(small_store, "small-cnn", str(tmp_path / "b"), copies_uri=copies, seed=5)
+        store = open_store(small_store)
+        splits, label = splits_of(store, SplitPlan()), labels_of(store)
+        train, validation = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "validation")
+        both = np.concatenate([store.log_mels(train), open_store(copies).log_mels(np.arange(len(train)))])
+        np.testing.assert_array_equal(told["train"][0], both)
+        np.testing.assert_array_equal(told["train"][1], np.concatenate([label[train]] * 2))
+        np.testing.assert_array_equal(told["validation"][0], store.log_mels(validation))
+        np.testing.assert_array_equal(told["validation"][1], label[validation])
+        source = np.asarray(store.column("source"))[train]
+        expected = row_weights(np.concatenate([label[train]] * 2), np.concatenate([source] * 2))
+        np.testing.assert_array_equal(told["weight"], expected)
+        assert (told["rule"].name, told["epochs"], told["seed"]) == ("small-cnn", MODELS["small-cnn"].epochs, 5)
+
     @NETWORKS
     def test_only_training_rows_make_the_weights_of_a_seed(
         self,

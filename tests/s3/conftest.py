@@ -132,7 +132,7 @@ def close_clients() -> None:
         elif client is not None:
             fsspec.asyn.sync(filesystem.loop, client.__aexit__, None, None, None)
     S3FileSystem.clear_instance_cache()
-    storage._filesystem_of_process.cache_clear()
+    storage.access._filesystem_of_process.cache_clear()
 
 
 @pytest.fixture(scope="session")

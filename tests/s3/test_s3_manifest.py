@@ -107,9 +107,11 @@ def test_the_bucket_is_listed_once_and_not_asked_for_every_row(
     (folder / "labels.csv").write_text("path,label\n" + "".join(f"{name},1\n" for name in FILES[:3]))
     uri = upload(folder)
     asked: list[str] = []
-    info = type(storage._filesystem("s3")).info
+    info = type(storage.access.filesystem("s3")).info
     monkeypatch.setattr(
-        type(storage._filesystem("s3")), "info", lambda self, path, **kw: asked.append(path) or info(self, path, **kw)
+        type(storage.access.filesystem("s3")),
+        "info",
+        lambda self, path, **kw: asked.append(path) or info(self, path, **kw),
     )
     assert build_manifest([uri]).num_rows == 3
     assert asked == []

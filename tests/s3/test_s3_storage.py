@@ -246,7 +246,7 @@ class TestBuckets:
 
     def test_clients_are_made_once_a_process(self, prefix: str) -> None:
         clients = []
-        threads = [threading.Thread(target=lambda: clients.append(storage._filesystem("s3"))) for _ in range(4)]
+        threads = [threading.Thread(target=lambda: clients.append(storage.access.filesystem("s3"))) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -320,14 +320,14 @@ class TestFaults:
     ) -> None:
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        monkeypatch.setattr(storage._filesystem("s3"), "retries", 1)
+        monkeypatch.setattr(storage.access.filesystem("s3"), "retries", 1)
         for action, ask in QUESTIONS.items():
             with pytest.raises(TransientStorageError, match=rf"cannot {action.strip()} {prefix}/x: Could not connect"):
                 ask(f"{prefix}/x")
 
     def test_a_server_that_answers_again_is_used_again(self, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
         # a fault that passes must not stick to the client
-        client = storage._filesystem("s3")
+        client = storage.access.filesystem("s3")
 
         def busy(*_: object, **__: object) -> None:
             raise OSError(errno.EBUSY, "Please reduce your request rate")

@@ -152,7 +152,8 @@ class TestFaults:
     def test_a_server_that_does_not_answer_is_worth_another_try_for_arrays_too(
         self, archive: Path, prefix: str, fresh_clients: Callable[[], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        store = finished(prepare_store(f"{prefix}/store", build_manifest([str(archive)]), Recipe()))
+        manifest = build_manifest([str(archive / "dog")])
+        store = FeatureStore(prepare_store(f"{prefix}/store", manifest, Recipe()), manifest)
         fresh_clients()
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -165,7 +166,8 @@ class TestFaults:
     def test_wrong_credentials_are_final_for_arrays_too(
         self, archive: Path, prefix: str, fresh_clients: Callable[[], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        store = finished(prepare_store(f"{prefix}/store", build_manifest([str(archive)]), Recipe()))
+        manifest = build_manifest([str(archive / "dog")])
+        store = FeatureStore(prepare_store(f"{prefix}/store", manifest, Recipe()), manifest)
         fresh_clients()
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         with pytest.raises(StorageError, match=f"cannot read {prefix}/store: access denied; check") as caught:

@@ -9,7 +9,7 @@ import pytest
 from flows.cluster import open_cluster
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
     """Address of its scheduler; tests may kill its workers, for they come back."""
     with open_cluster(2) as address:

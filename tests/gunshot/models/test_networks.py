@@ -192,12 +192,3 @@ def test_fitting_tells_of_every_epoch_and_learns(fit_two_classes: Callable[..., 
     assert fit.epochs == tuple(told)
     assert told[-1].loss < 0.7 * told[0].loss
     assert 10_000 < fit.n_weights < 100_000
-
-
-@pytest.mark.parametrize(("n_shots", "n_others"), [(10, 30), (1, 99), (5, 5)])
-def test_both_classes_weigh_the_same(n_shots: int, n_others: int) -> None:
-    from gunshot.models.fit import _class_weight
-
-    weight = _class_weight(np.asarray([1] * n_shots + [0] * n_others, dtype=np.int8))
-    assert n_shots * weight[1] == pytest.approx(n_others * weight[0])
-    assert n_shots * weight[1] + n_others * weight[0] == pytest.approx(n_shots + n_others)
