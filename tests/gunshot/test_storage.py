@@ -300,7 +300,7 @@ def test_clients_are_not_shared_with_a_forked_process(monkeypatch: pytest.Monkey
     assert storage.access.filesystem("memory") is ours
     opened: list[str] = []
     monkeypatch.setattr(os, "getpid", lambda: -1)  # what a fork sees: another process, the same memory
-    monkeypatch.setattr(storage.fsspec, "filesystem", lambda protocol, **_: opened.append(protocol))
+    monkeypatch.setattr(storage.access.fsspec, "filesystem", lambda protocol, **_: opened.append(protocol))
     storage.access.filesystem("memory")
     assert opened == ["memory"]
     storage.access._filesystem_of_process.cache_clear()
