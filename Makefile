@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
-.PHONY: demo install install-dev test test-all check bench lock clean
+.PHONY: demo install install-dev test test-slow test-all check bench lock clean
 
 demo: install
 	$(BIN)/gunshot demo --out demo
@@ -23,11 +23,14 @@ install-dev: .venv/installed-dev
 
 # what a change must pass: a few minutes
 test: check
+	$(BIN)/python -m pytest --doctest-modules gunshot
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-# and what is slow, or needs servers
-test-all: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --run-slow
+# what is slow, or starts more servers
+test-slow: install-dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --run-slow -m slow
+
+test-all: test test-slow
 
 check: install-dev
 	$(BIN)/ruff format --check .

@@ -76,5 +76,6 @@ def _list_remote(uri: str, suffixes: Sequence[str]) -> Iterator[FileInfo]:
         raise FileNotFoundError(uri)
     for key, info in sorted(entries.items()):
         name = PurePosixPath(key.removeprefix(base).lstrip("/") or PurePosixPath(key).name)
-        if info.get("type") == "file" and (key == base or _wanted(name, suffixes)):
+        is_file = info.get("type") == "file" and not key.endswith("/")  # consoles mark a folder by an empty object
+        if is_file and (key == base or _wanted(name, suffixes)):
             yield remote_info(f"{protocol}://{key}", info)

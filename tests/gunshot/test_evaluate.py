@@ -77,6 +77,18 @@ class TestOnItsOwnStore:
             assert all(row["called"] == (row["score"] >= threshold) for row in rows)
         assert sum(metrics.n for metrics in evaluation.metrics.values()) == evaluation.predictions.num_rows
 
+    def test_a_score_on_the_threshold_is_called(
+        self, evaluation: Evaluation, small_store: str, logistic_bundle: str, tmp_path: Path
+    ) -> None:
+        bundle = Path(shutil.copytree(logistic_bundle, tmp_path / "b"))
+        details = json.loads((bundle / "model.json").read_text())
+        highest = max(rows_of(evaluation, "test"), key=lambda row: row["score"])
+        details["operating_point"]["threshold"] = highest["score"]
+        (bundle / "model.json").write_text(json.dumps(details))
+        again = evaluate_bundle(small_store, str(bundle))
+        assert [row["row"] for row in rows_of(again, "test") if row["called"]] == [highest["row"]]
+        assert counted(again.metrics["test"]) == recount(rows_of(again, "test"))
+
     def test_validation_figures_are_those_of_the_operating_point(self, evaluation: Evaluation) -> None:
         point, metrics = evaluation.bundle.operating_point, evaluation.metrics["validation"]
         assert (metrics.recall, metrics.fpr) == (point.recall, point.fpr)

@@ -238,6 +238,24 @@ class TestBuckets:
         assert stat(f"{prefix}/large").size == len(content)
         assert read_bytes(f"{prefix}/large") == content
 
+    def test_an_empty_folder_made_in_a_console_has_no_files(self, prefix: str) -> None:
+        bucket, _, key = prefix.removeprefix("s3://").partition("/")
+        storage.access.filesystem("s3").call_s3("put_object", Bucket=bucket, Key=f"{key}/folder/", Body=b"")
+        assert exists(f"{prefix}/folder")
+        assert names(f"{prefix}/folder") == []
+        write_bytes(f"{prefix}/folder/a", b"x")
+        assert names(f"{prefix}/folder") == ["a"]
+        assert names(prefix) == ["folder/a"]
+
+    def test_a_folder_that_a_server_keeps_though_it_is_empty_has_no_files(
+        self, prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # as this server does for a while after its last object is removed
+        client = storage.access.filesystem("s3")
+        monkeypatch.setattr(client, "find", lambda *_, **__: {})
+        monkeypatch.setattr(client, "exists", lambda _: True)
+        assert names(f"{prefix}/folder") == []
+
     def test_a_name_may_be_a_file_and_a_folder(self, prefix: str) -> None:
         write_bytes(f"{prefix}/a", b"1")
         write_bytes(f"{prefix}/a/b", b"2")
