@@ -105,7 +105,7 @@ def evaluate_bundle(store_uri: str, bundle_uri: str) -> Evaluation:
         for split in SPLITS
         if (where := splits[rows] == split).any()
     }
-    source = [str(store.column("source")[row]) for row in rows]
+    source = store.rows.column("source").take(rows).to_pylist()
     reported = np.isin(splits[rows], ("test", "unseen"))
     names = [f"{split}/{name}" for split, name in zip(splits[rows], source, strict=True)]
     by_source = metrics_by(

@@ -80,14 +80,15 @@ def splits_of(store: FeatureStore, plan: SplitPlan) -> NDArray[np.str_]:
         If rows carry no label, or cannot be divided so.
     """
     usable = store.usable
-    labels = [store.column("label")[row] for row in usable]
+    table = store.rows.take(usable)
+    labels = table.column("label").to_pylist()
     if not labels or any(label is None for label in labels):
         raise TrainingError(
             f"{store.header.uri}: {sum(label is None for label in labels)} of {len(labels)} usable rows carry no "
             f"label; "
             "preprocess folders named by class (one of them 'gunshot'), or give --labels CSV"
         )
-    columns = {name: [str(store.column(name)[row]) for row in usable] for name in ("path", "group", "source")}
+    columns = {name: table.column(name).to_pylist() for name in ("path", "group", "source")}
     splits = np.full(store.header.n_rows, "", dtype="<U10")
     splits[usable] = assign_splits(
         columns["path"],
@@ -221,8 +222,8 @@ def train_model(
             "split": asdict(plan),
             "rows": {name: int(np.sum(splits == name)) for name in sorted(set(splits.tolist()) - {""})},
             "copies": 0 if copies_uri is None else int(len(y) - len(rows["train"])),
-            "sources": sorted({str(store.column("source")[row]) for row in rows["train"]}),
-            "licenses": sorted({str(store.column("license")[row]) for row in rows["train"]} - {""}),
+            "sources": sorted(set(source.tolist())),
+            "licenses": sorted(set(store.rows.column("license").take(rows["train"]).to_pylist()) - {""}),
             "seed": seed,
             "elapsed_s": round(perf_counter() - began, 2),
             "history": [asdict(epoch) for epoch in history],

@@ -12,6 +12,8 @@ AUDIO = Path(__file__).resolve().parents[2] / "shared" / "audio"
 
 # read by Prefect and TensorFlow when they are first imported, so set before any test module is
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="gunshot-test-prefect-")
+# numba's compiled functions, one folder a process: two that compile the same one at once have crashed each other
+os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="gunshot-test-numba-")
 os.environ |= {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -22,7 +22,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from gunshot.audio.probe import AudioHeader, missing_wav_bytes
-from gunshot.errors import AudioError, StorageError
+from gunshot.errors import AudioError, StorageError, TransientStorageError
 from gunshot.storage import is_remote, read_bytes
 
 __all__ = ["Recording"]
@@ -98,6 +98,8 @@ class Recording:
         self._held = (0, np.empty(0, dtype=np.float32))  # the span last read, where the decoder does not seek
         try:
             self._file, size = _open(uri)
+        except TransientStorageError:  # the store's fault, not the file's: tried again, never recorded
+            raise
         except StorageError as error:
             raise AudioError("unreadable", str(error)) from error
         try:

@@ -100,7 +100,7 @@ def refine_onset(y: NDArray[np.float32], start: int, stop: int, rise: float) -> 
         span is silent or empty.
     """
     start = max(0, start)
-    magnitude = np.abs(y[start:stop])
+    magnitude = np.abs(y[start : max(start, stop)])
     if magnitude.size == 0:
         return start
     peak = float(magnitude.max())

@@ -63,7 +63,7 @@ def tables(draw: st.DrawFn) -> Rows:
     return table(draw(st.permutations(pure + mixed)))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(rows=tables(), seed=st.integers(0, 1000))
 def test_no_group_stands_on_two_sides_and_every_side_has_both_classes(rows: Rows, seed: int) -> None:
     splits = rows.split(seed=seed)

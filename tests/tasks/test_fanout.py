@@ -218,6 +218,10 @@ class TestKilledWorkers:
             ) as caught:
                 list(fan_out(address, killer(tmp_path, -1), range(8)))
             assert "\n" not in str(caught.value)
+            with Client(address, set_as_default=False) as client:
+                client.wait_for_workers(
+                    1, timeout=30
+                )  # a cluster closed while a worker is starting waits half a minute
         assert len(list(tmp_path.iterdir())) == 2
 
     def test_a_lost_scheduler_ends_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:

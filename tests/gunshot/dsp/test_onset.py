@@ -146,9 +146,9 @@ def test_no_frames_have_no_peaks() -> None:
 
 @settings(deadline=None)
 @given(
-    y=st.lists(st.floats(-1.0, 1.0, width=32), max_size=200).map(lambda v: np.array(v, dtype=np.float32)),
-    start=st.integers(-50, 250),
-    length=st.integers(-10, 200),
+    y=st.lists(st.floats(-1.0, 1.0, width=32), min_size=20, max_size=80).map(lambda v: np.array(v, dtype=np.float32)),
+    start=st.integers(-30, 90),
+    length=st.integers(-30, 90),
     rise=st.one_of(st.floats(0.01, 1.0), st.sampled_from([0.5, 1.0])),
 )
 def test_refined_onset_is_the_first_sample_that_rises(y: Float32, start: int, length: int, rise: float) -> None:

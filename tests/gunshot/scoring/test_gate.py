@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gunshot.audio.decode import Recording
-from gunshot.clips import cut, features, find_onsets
+from gunshot.clips import context_samples, cut, features, find_onsets
 from gunshot.dsp.resample import resample
 from gunshot.errors import AudioError
 from gunshot.recipe import ClipRule, OnsetRule, Recipe
@@ -27,9 +27,10 @@ RECIPE = Recipe()
 OTHER_RECIPE = Recipe(
     sr_hz=8_000,
     onset=OnsetRule(n_fft=512, hop_length=100, fmax_hz=3500.0, reach_s=0.02, average_s=0.3),
-    clip=ClipRule(lead_s=0.4, length_s=1.5),
+    clip=ClipRule(lead_s=0.6, length_s=1.5),  # more sound before an onset than its finding needs
     mel={"fmax_hz": 3500.0},
 )
+SHORT_RECIPE = Recipe(onset=OnsetRule(average_s=0.3), clip=ClipRule(lead_s=0.01, length_s=0.1))  # and less after it
 RATES = [8_000, 12_000, 22_050, 44_100, 48_000]
 
 
@@ -71,7 +72,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return {sr: folder / f"{sr}.flac" for sr in RATES}
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, OTHER_RECIPE], ids=["default", "other"])
+@pytest.mark.parametrize("recipe", [RECIPE, OTHER_RECIPE, SHORT_RECIPE], ids=["default", "other", "short"])
 @settings(deadline=None, max_examples=15)
 @given(sr=st.sampled_from(RATES), block_s=st.one_of(st.floats(0.05, 1.0), st.floats(1.0, 20.0)))
 def test_blocks_of_any_size_give_the_candidates_of_the_whole(
@@ -83,6 +84,20 @@ def test_blocks_of_any_size_give_the_candidates_of_the_whole(
     np.testing.assert_array_equal(onset_s, expected_onset_s)
     np.testing.assert_array_equal(waveforms, expected_waveforms)
     assert (np.diff(onset_s) > 0).all()
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+def test_an_onset_on_the_edge_between_two_decisions_is_found_once(tmp_path: Path, offset: int) -> None:
+    sr, hop = RECIPE.sr_hz, RECIPE.onset.hop_length
+    edges = [(n * sr - context_samples(RECIPE) - RECIPE.n_samples) // hop * hop for n in range(1, 6)]
+    y = 1e-3 * np.random.default_rng(0).standard_normal(6 * sr)
+    decay = np.exp(-np.arange(1500) / 300.0)
+    for edge in edges:
+        y[edge + offset : edge + offset + decay.size] += 0.5 * decay
+    sf.write(tmp_path / "edges.wav", y, sr, subtype="FLOAT")
+    onset_s, _ = joined(stream(tmp_path / "edges.wav", RECIPE, 1.0))
+    for edge in edges:
+        assert np.sum(np.round(onset_s * sr) == edge + offset) == 1
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
