@@ -57,7 +57,15 @@ def deaf_server() -> Iterator[str]:
 
 
 def descendants() -> set[int]:
-    return {process.pid for process in psutil.Process().children(recursive=True)}
+    """Processes below this one, but for Python's own tracker, which lives as long as this process."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if not any("resource_tracker" in part for part in process.cmdline()):
+                found.add(process.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
 
 
 def listening(pids: set[int]) -> set[tuple[int, str]]:
