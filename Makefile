@@ -24,11 +24,11 @@ install-dev: .venv/installed-dev
 # what a change must pass: a few minutes
 test: check
 	$(BIN)/python -m pytest --doctest-modules gunshot
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # what is slow, or starts more servers
 test-slow: install-dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --run-slow -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile --run-slow -m slow
 
 test-all: test test-slow
 

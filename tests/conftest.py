@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 AUDIO = Path(__file__).resolve().parents[2] / "shared" / "audio"
 
@@ -21,6 +22,12 @@ os.environ |= {
     "DO_NOT_TRACK": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
+
+# the same examples on every machine, so that a change is judged by what it changes; HYPOTHESIS_PROFILE=explore
+# looks for new ones
+settings.register_profile("gunshot", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gunshot"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

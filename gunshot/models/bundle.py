@@ -57,7 +57,8 @@ class Bundle:
     name : str
         Name of the model.
     digest : str
-        Of weights and recipe; written into every detection.
+        Of weights, recipe and threshold; written into every detection. Another threshold is another model to the
+        ledger: it finds other detections.
     recipe : Recipe
         The clips it reads.
     operating_point : OperatingPoint
@@ -171,8 +172,8 @@ def scorer_of(model: str, content: bytes, recipe: Recipe) -> _Scorer:
     return NetworkRuntime(content, recipe.mel_shape).scores
 
 
-def _digest(weights: bytes, recipe: Recipe) -> str:
-    return hashlib.sha256(weights + recipe.digest.encode()).hexdigest()[:16]
+def _digest(weights: bytes, recipe: Recipe, threshold: float) -> str:
+    return hashlib.sha256(weights + recipe.digest.encode() + repr(threshold).encode()).hexdigest()[:16]
 
 
 def save_bundle(
@@ -221,7 +222,7 @@ def save_bundle(
         "format": FORMAT,
         "model": model,
         "classes": ["other", "gunshot"],
-        "digest": _digest(weights, recipe),
+        "digest": _digest(weights, recipe, operating_point.threshold),
         "recipe": recipe.model_dump(mode="json"),
         "recipe_digest": recipe.digest,
         "weights": {"name": _weights_name(model), "sha256": hashlib.sha256(weights).hexdigest()},
@@ -267,7 +268,7 @@ def load_bundle(uri: str) -> Bundle:
         recipe = Recipe.model_validate(details["recipe"])
         operating_point = OperatingPoint.from_dict(details["operating_point"])
         golden_scores = np.asarray(details["golden_scores"], dtype=np.float64)
-        _check_digests(uri, details, weights, recipe)
+        _check_digests(uri, details, weights, recipe, operating_point)
     except (BundleError, TransientStorageError):
         raise
     except StorageError as error:
@@ -284,7 +285,9 @@ def load_bundle(uri: str) -> Bundle:
     return bundle
 
 
-def _check_digests(uri: str, details: Mapping[str, Any], weights: bytes, recipe: Recipe) -> None:
+def _check_digests(
+    uri: str, details: Mapping[str, Any], weights: bytes, recipe: Recipe, operating_point: OperatingPoint
+) -> None:
     if recipe.digest != details["recipe_digest"]:
         raise BundleError(
             f"{uri}: made by another version of the clip code (recipe {details['recipe_digest']}, now "
@@ -293,8 +296,8 @@ def _check_digests(uri: str, details: Mapping[str, Any], weights: bytes, recipe:
         )
     if hashlib.sha256(weights).hexdigest() != details["weights"]["sha256"]:
         raise BundleError(f"{uri}: the weights are not those that model.json was written with; copy the bundle again")
-    if _digest(weights, recipe) != details["digest"]:
-        raise BundleError(f"{uri}: its digest does not fit its weights and recipe; copy the bundle again")
+    if _digest(weights, recipe, operating_point.threshold) != details["digest"]:
+        raise BundleError(f"{uri}: its digest does not fit its weights, recipe and threshold; copy the bundle again")
 
 
 def _check_golden(bundle: Bundle, expected: NDArray[np.float64]) -> None:

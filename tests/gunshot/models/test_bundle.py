@@ -266,7 +266,7 @@ class TestTampering:
             ({"model": "resnet"}, "with one of logistic, paper-cnn, small-cnn"),
             ({"model": ["logistic"]}, "damaged"),
             ({"model": "small-cnn"}, "weights.tflite: it does not exist"),
-            ({"digest": "0" * 16}, "digest does not fit its weights and recipe"),
+            ({"digest": "0" * 16}, "digest does not fit its weights, recipe and threshold"),
             ({"recipe_digest": "0" * 16}, "made by another version of the clip code"),
             ({"recipe": {"sr_hz": 16_000}}, "made by another version of the clip code"),
             ({"recipe": {"sr_hz": 1}}, "damaged"),
@@ -294,6 +294,14 @@ class TestTampering:
         point = details_of(bundle)["operating_point"] | {"threshold": threshold}
         edit_json(bundle / "model.json", {"operating_point": point})
         with pytest.raises(BundleError, match="damaged") as error:
+            load_bundle(str(bundle))
+        assert_one_line(error, bundle)
+
+    def test_a_threshold_changed_by_hand(self, bundle: Path, edit_json: Edit) -> None:
+        # it would find other detections under the name of those that the ledger holds
+        point = details_of(bundle)["operating_point"]
+        edit_json(bundle / "model.json", {"operating_point": point | {"threshold": point["threshold"] / 2}})
+        with pytest.raises(BundleError, match="does not fit its weights, recipe and threshold") as error:
             load_bundle(str(bundle))
         assert_one_line(error, bundle)
 

@@ -18,10 +18,10 @@ def bullet(mach: float = 2.5, flight_m: float = 1e5) -> Ballistics:
     return Ballistics(mach=mach, calibre_m=0.0078, bullet_m=0.028, flight_m=flight_m)
 
 
-@given(mach=st.floats(1.05, 3.0), distance_m=st.floats(5.0, 800.0), angle_rad=st.floats(0.0, math.pi))
-def test_shock_wave_never_comes_after_the_muzzle_blast(mach: float, distance_m: float, angle_rad: float) -> None:
+@given(mach=st.floats(1.05, 3.0), distance_m=st.floats(20.0, 800.0), share=st.floats(0.0, 0.99))
+def test_shock_wave_never_comes_after_the_muzzle_blast(mach: float, distance_m: float, share: float) -> None:
+    angle_rad = share * math.acos(1.0 / mach)  # inside the Mach cone: beyond it there is no shock wave
     shock = bullet_shock(bullet(mach), distance_m, angle_rad, C)
-    assume(shock is not None and distance_m * math.sin(angle_rad) >= 1.0)
     assert shock is not None
     assert 0.0 < shock.delay_s <= distance_m / C * (1 + 1e-9)
 
