@@ -11,6 +11,7 @@ input.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import sys
@@ -96,9 +97,25 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 _inputs = click.argument("inputs", nargs=-1, metavar="INPUT...")
 _labels = click.option("--labels", metavar="CSV", help="Label table: path, label and optional segments.")
-_cluster = _options(
+
+
+def _cluster(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the work is done; a mistake in it is told before a flow is loaded."""
+
+    @functools.wraps(function)
+    def checked(**parameters: Any) -> Any:
+        from flows.clusters.choice import choose_profile
+
+        choose_profile(*(parameters[name] for name in ("workers", "scheduler", "cluster")))
+        return function(**parameters)
+
+    return _cluster_options(checked)  # type: ignore[no-any-return]
+
+
+_cluster_options = _options(
     click.option("--workers", type=int, metavar="N", help="Local workers; one a core by default, 0 for none."),
     click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that is running, such as tcp://host:8786."),
+    click.option("--cluster", metavar="PROFILE", help="A cluster profile: a YAML file or a shipped one's name."),
 )
 _failed = click.option(
     "--max-failed-fraction", type=float, default=0.1, show_default=True, help="More failures than this fail the run."
@@ -127,11 +144,11 @@ def cli() -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 @_cluster
 @_json
-def demo(out: str, audio: str | None, seed: int, workers: int | None, scheduler: str | None, as_json: bool) -> None:
+def demo(as_json: bool, **parameters: Any) -> None:
     """Run the whole pipeline on a small corpus and write a report."""
     from flows.demo import demo as run
 
-    summary = run(out=out, audio=audio, seed=seed, workers=workers, scheduler=scheduler)
+    summary = run(**parameters)
     _finish(summary, [*summary.lines(), f"report: {summary.report}"], as_json)
 
 

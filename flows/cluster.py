@@ -3,28 +3,31 @@
 Conventions
 -----------
 Without settings: a local cluster of one single-threaded worker a core, on loopback, without dashboard. Zero workers
-run everything in the flow's own process. An address is taken as it is.
+run everything in the flow's own process. An address is taken as it is. Everything else is a profile's to say.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from distributed import LocalCluster, Security, rpc
+import dask
+from distributed import LocalCluster
 
-from gunshot.errors import ParameterError
+from flows.clusters.choice import choose_profile
+from flows.clusters.kubernetes import open_kubernetes
+from flows.clusters.profiles import AddressProfile, KubernetesProfile, LocalProfile, SlurmProfile
+from flows.clusters.slurm import open_slurm
+from flows.clusters.workers import ONE_THREAD, certificates, check_answers, check_workers
 
 __all__ = ["open_cluster"]
 
-_ANSWER_WITHIN_S = 10
-
 
 @contextmanager
-def open_cluster(workers: int | None = None, scheduler: str | None = None) -> Iterator[str | None]:
+def open_cluster(
+    workers: int | None = None, scheduler: str | None = None, cluster: str | None = None
+) -> Iterator[str | None]:
     """Open the cluster, or find it.
 
     Parameters
@@ -33,59 +36,58 @@ def open_cluster(workers: int | None = None, scheduler: str | None = None) -> It
         Workers of a local cluster; one a core if not given, 0 for none.
     scheduler : str, optional
         Address of a scheduler that is running.
+    cluster : str, optional
+        A profile: the name of a shipped one, or a YAML file.
 
     Yields
     ------
     str or None
-        Address of the scheduler; None where there are no workers.
+        Address of the scheduler; None where there are no workers. As long as the block lasts, Dask's own
+        configuration has the certificates that a client needs.
 
     Raises
     ------
     ParameterError
-        If both are given, or no scheduler answers.
+        If more than one is given, a profile is not valid, or no scheduler answers.
+    RunError
+        If no workers come, or they run other versions than the flow.
     """
-    if scheduler is not None:
-        if workers is not None:
-            raise ParameterError(
-                "--workers starts a local cluster and --scheduler names one that runs; give one of them"
-            )
-        _check_answers(scheduler)
-        yield scheduler
-    elif workers == 0:
-        yield None
-    else:
-        if workers is not None and workers < 0:
-            raise ParameterError(f"--workers must be 0 or more; got {workers}")
-        with LocalCluster(
-            n_workers=workers or len(os.sched_getaffinity(0)),
+    match choose_profile(workers, scheduler, cluster):
+        case LocalProfile(workers=0):
+            yield None
+        case LocalProfile() as profile:
+            with _open_local(profile) as address:
+                yield address
+        case AddressProfile() as profile:
+            with certificates(profile.tls):
+                check_answers(profile.address)
+                check_workers(profile.address)
+                yield profile.address
+        case SlurmProfile() as profile:
+            with open_slurm(profile) as address:
+                yield address
+        case KubernetesProfile() as profile:
+            with open_kubernetes(profile) as address:
+                yield address
+
+
+@contextmanager
+def _open_local(profile: LocalProfile) -> Iterator[str]:
+    before_they_start = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ONE_THREAD.items()}
+    # a unit that two workers died of is done apart (`tasks.fanout`): on one machine more deaths would prove no more
+    before_they_start |= {"distributed.scheduler.allowed-failures": 1}
+    with (
+        dask.config.set(before_they_start),
+        LocalCluster(
+            n_workers=profile.workers or len(os.sched_getaffinity(0)),
             threads_per_worker=1,
+            memory_limit=profile.memory_limit or "auto",
             host="127.0.0.1",
             dashboard_address=None,
             worker_dashboard_address=None,
+            env=ONE_THREAD,  # again, for Dask lets the flow's own environment go before its configuration
             # its small HTTP server starts even so: on any free port, for two runs may share a machine
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-        ) as cluster:
-            yield cluster.scheduler_address
-
-
-def _check_answers(address: str) -> None:
-    try:
-        with ThreadPoolExecutor(1) as pool:  # in a thread, for the caller's may have a loop of its own
-            workers = pool.submit(asyncio.run, _count_workers(address)).result()
-    except (OSError, ValueError, TypeError, KeyError) as error:  # TypeError: tls:// without certificates
-        why = str(error) or type(error).__name__
-        raise ParameterError(
-            f"no Dask scheduler answers at {address!r} within {_ANSWER_WITHIN_S} s ({why}); start one with 'dask "
-            "scheduler', or leave --scheduler out"
-        ) from error
-    if workers == 0:
-        raise ParameterError(f"the Dask scheduler at {address} has no workers; start some with 'dask worker {address}'")
-
-
-async def _count_workers(address: str) -> int:
-    # not by a Client: its timeout ends with the connection, and another kind of server never ends the greeting
-    async with (
-        asyncio.timeout(_ANSWER_WITHIN_S),
-        rpc(address, connection_args=Security().get_connection_args("client")) as scheduler,
+        ) as cluster,
     ):
-        return len((await scheduler.identity(n_workers=-1))["workers"])
+        yield cluster.scheduler_address

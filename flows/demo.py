@@ -13,6 +13,7 @@ from typing import Any
 from prefect import flow
 
 from flows.cluster import open_cluster
+from flows.clusters.choice import choose_profile
 from flows.evaluate import figures
 from flows.preprocess import preprocess
 from flows.score import ScoreSummary, score
@@ -75,6 +76,7 @@ def demo(
     seed: int = 0,
     workers: int | None = None,
     scheduler: str | None = None,
+    cluster: str | None = None,
 ) -> DemoSummary:
     """Run everything on a small corpus; the models and the report are made anew each time.
 
@@ -86,14 +88,15 @@ def demo(
         Labelled recordings, a folder with a ``labels.csv``; synthetic sound if not given.
     seed : int
         Of everything that is drawn.
-    workers, scheduler : optional
-        Where the work is done; one local worker a core if not given.
+    workers, scheduler, cluster : optional
+        Where the work is done, one of them; one local worker a core if not given.
 
     Returns
     -------
     DemoSummary
         The report and its figures.
     """
+    choose_profile(workers, scheduler, cluster)  # a mistake in it is told before anything is deleted
     times: list[tuple[str, float]] = []
     store = join(out, "store.zarr")
     for old in ("store.zarr", "results", "models"):
@@ -102,7 +105,7 @@ def demo(
     if source is None:
         with _timed("corpus", times):
             source = synthetic_corpus(join(out, "corpus"), seed)
-    with open_cluster(workers, scheduler) as address:
+    with open_cluster(workers, scheduler, cluster) as address:
         with _timed("preprocess", times):
             preprocess([source], store, workers=None if address else 0, scheduler=address)
         with _timed("train", times):

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from prefect import flow, get_run_logger
 
 from flows.cluster import open_cluster
+from flows.clusters.choice import choose_profile
 from gunshot.errors import ParameterError, RunError
 from gunshot.manifest.sources import build_manifest
 from gunshot.recipe import read_recipe
-from gunshot.store.layout import USABLE_STATES, prepare_store
-from gunshot.store.write import commit_store, failed_rows, record_states
+from gunshot.storage import delete_leftovers, lease
+from gunshot.store.generations import prepare_generation, publish
+from gunshot.store.layout import USABLE_STATES, StoreHeader
+from gunshot.store.records import failed_rows, record_states
+from gunshot.store.write import commit_store
 from tasks import artifacts
 from tasks.preprocess import preprocess_partitions
 
@@ -51,6 +55,7 @@ def preprocess(
     recipe: str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    cluster: str | None = None,
     max_failed_fraction: float = 0.1,
 ) -> PreprocessSummary:
     """Read recordings and write their clips and features; a rerun does only what is missing.
@@ -69,6 +74,8 @@ def preprocess(
         Local workers; one a core if not given, 0 for none.
     scheduler : str, optional
         Address of a Dask scheduler to use instead.
+    cluster : str, optional
+        A cluster profile to use instead: the name of a shipped one, or a YAML file.
     max_failed_fraction : float
         More failed rows than this fail the run, and the store stays uncommitted.
 
@@ -77,28 +84,41 @@ def preprocess(
     PreprocessSummary
         Counts that reconcile.
     """
+    choose_profile(workers, scheduler, cluster)  # a mistake in it is told before any work, and if there is none
     if not 0 <= max_failed_fraction <= 1:
         raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
     rules = read_recipe(recipe)
-    with artifacts.stage("manifest", None, "files") as advance:
-        manifest = build_manifest(inputs, labels=labels, progress=lambda _, total: advance(total=total))
-    with open_cluster(workers, scheduler) as address:
-        header = prepare_store(store, manifest, rules)
-        computed = preprocess_partitions(store, address)
-    states = record_states(header)
-    failures = [row for row, _ in zip(failed_rows(header), range(_MOST_FAILURES), strict=False)]
-    summary = PreprocessSummary(store, header.n_rows, computed, states, failures)
-    if failures:
-        artifacts.table("preprocess-failures", failures, "Rows that are not ok, with reasons")
-    failed = header.n_rows - sum(states.get(state, 0) for state in USABLE_STATES)
-    if failed > max_failed_fraction * header.n_rows or failed == header.n_rows:
-        raise RunError(
-            f"{failed} of {header.n_rows} rows failed, more than --max-failed-fraction {max_failed_fraction:g} allows "
-            f"({_examples(failures)}); {store} is not committed"
-        )
-    commit_store(header)
-    get_run_logger().info("%d rows: %s", header.n_rows, states)
+    with artifacts.stage("list", None, "rows") as advance:
+        manifest = build_manifest(inputs, labels=labels, probe=False)  # each file is opened once, on a worker
+        advance(manifest.num_rows)
+    with lease(store) as held:
+        header = prepare_generation(store, manifest, rules)
+        with open_cluster(workers, scheduler, cluster) as address:
+            computed = preprocess_partitions(header.uri, address)
+        summary = _summary(store, header, computed)
+        if summary.failures:
+            artifacts.table("preprocess-failures", summary.failures, "Rows that are not ok, with reasons")
+        _check_failures(summary, max_failed_fraction)
+        held.check()
+        delete_leftovers(store)  # of workers that were killed
+        commit_store(header)
+        publish(store, header)
+    get_run_logger().info("%d rows: %s", summary.n_rows, summary.states)
     return summary
+
+
+def _summary(store: str, header: StoreHeader, computed: int) -> PreprocessSummary:
+    failures = [row for row, _ in zip(failed_rows(header), range(_MOST_FAILURES), strict=False)]
+    return PreprocessSummary(store, header.n_rows, computed, record_states(header), failures)
+
+
+def _check_failures(summary: PreprocessSummary, max_failed_fraction: float) -> None:
+    failed = summary.n_rows - sum(summary.states.get(state, 0) for state in USABLE_STATES)
+    if failed > max_failed_fraction * summary.n_rows or failed == summary.n_rows:
+        raise RunError(
+            f"{failed} of {summary.n_rows} rows failed, more than --max-failed-fraction {max_failed_fraction:g} allows "
+            f"({_examples(summary.failures)}); {summary.store} is not committed"
+        )
 
 
 def _examples(failures: list[dict[str, str]]) -> str:

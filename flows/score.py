@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from prefect import flow
 
 from flows.cluster import open_cluster
+from flows.clusters.choice import choose_profile
 from gunshot.errors import ParameterError, RunError
 from gunshot.models.bundle import load_bundle
 from gunshot.scoring.results import done_keys, read_table, write_csv
 from gunshot.scoring.score import ScoringBatch, list_targets, plan_scoring
+from gunshot.storage import lease
 from tasks import artifacts
 from tasks.score import score_batches
 
@@ -56,6 +58,7 @@ def score(
     out: str,
     workers: int | None = None,
     scheduler: str | None = None,
+    cluster: str | None = None,
     max_failed_fraction: float = 0.1,
 ) -> ScoreSummary:
     """Score recordings that this model has not scored yet.
@@ -72,6 +75,8 @@ def score(
         Local workers; one a core if not given, 0 for none.
     scheduler : str, optional
         Address of a Dask scheduler to use instead.
+    cluster : str, optional
+        A cluster profile to use instead: the name of a shipped one, or a YAML file.
     max_failed_fraction : float
         More failed recordings than this fail the run, after the results are written.
 
@@ -80,18 +85,20 @@ def score(
     ScoreSummary
         Counts that reconcile.
     """
+    choose_profile(workers, scheduler, cluster)  # a mistake in it is told before any work, and if there is none
     if not 0 <= max_failed_fraction <= 1:
         raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
     bundle = load_bundle(model)
     targets = list_targets(inputs)
     digests = {"model_digest": bundle.digest, "recipe_digest": bundle.recipe.digest}
-    batches = plan_scoring(targets, done_keys(out), **digests)
-    if batches:
-        with open_cluster(workers, scheduler) as address:
-            score_batches(model, bundle.digest, out, batches, address)
-    summary = _summary(out, {target.uri: target.etag for target in targets}, bundle.digest, batches)
-    for kind in ("detections", "recordings"):
-        write_csv(out, kind)
+    with lease(out):
+        batches = plan_scoring(targets, done_keys(out), **digests)
+        if batches:
+            with open_cluster(workers, scheduler, cluster) as address:
+                score_batches(model, bundle.digest, out, batches, address)
+        summary = _summary(out, {target.uri: target.etag for target in targets}, bundle.digest, batches)
+        for kind in ("detections", "recordings"):
+            write_csv(out, kind)
     if summary.failures:
         artifacts.table("score-failures", summary.failures, "Recordings that are not ok, with reasons")
     failed = summary.n_listed - sum(summary.states.get(state, 0) for state in _USABLE)

@@ -7,6 +7,7 @@ from typing import Literal
 from prefect import flow
 
 from flows.cluster import open_cluster
+from flows.clusters.choice import choose_profile
 from gunshot.augment.chain import AugmentRule
 from gunshot.errors import ParameterError
 from gunshot.models.bundle import load_bundle
@@ -34,6 +35,7 @@ def train(
     max_fpr: float = DEFAULT_MAX_FPR,
     workers: int | None = None,
     scheduler: str | None = None,
+    cluster: str | None = None,
 ) -> str:
     """Split the rows, augment the training side, train a model and write its bundle.
 
@@ -57,14 +59,15 @@ def train(
         Of the split, the copies, the weights and the order.
     max_fpr : float
         False-alarm rate on the validation rows that the threshold keeps to.
-    workers, scheduler : optional
-        Where the copies are made.
+    workers, scheduler, cluster : optional
+        Where the copies are made; one of them.
 
     Returns
     -------
     str
         Digest of the bundle.
     """
+    choose_profile(workers, scheduler, cluster)  # a mistake in it is told before any work, and if there is none
     model_rule(model)
     if epochs is not None and epochs < 1:
         raise ParameterError(f"--epochs must be 1 or more; got {epochs}")
@@ -76,7 +79,7 @@ def train(
     splits_of(open_store(store), plan)  # a store that cannot be divided is an error before any work
     copies = None
     if augment != "none":
-        with open_cluster(workers, scheduler) as address:
+        with open_cluster(workers, scheduler, cluster) as address:
             copies = augment_training_rows(store, plan, AugmentRule(kind=augment, seed=seed), address)
     digest = train_bundle(store, model, out, plan=plan, copies=copies, epochs=epochs, seed=seed, max_fpr=max_fpr)
     point = load_bundle(out).operating_point

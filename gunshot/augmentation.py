@@ -10,6 +10,7 @@ manifest's column
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from time import perf_counter
 
 import numpy as np
@@ -20,7 +21,8 @@ from gunshot.augment.chain import AugmentRule, distorted_copy
 from gunshot.clips import features
 from gunshot.manifest.table import SCHEMA
 from gunshot.partition import Partition
-from gunshot.preprocess import PartitionOutcome, manifest_rows
+from gunshot.preprocess.partition import PartitionOutcome, manifest_rows
+from gunshot.recipe import Recipe
 from gunshot.store.layout import StoreHeader, prepare_store, read_header
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.store.write import write_partition
@@ -61,6 +63,12 @@ def prepare_copies(
     return prepare_store(uri, manifest, source.recipe, derived=derived)
 
 
+@lru_cache(maxsize=1)
+def _originals(source: str, recipe: Recipe, _manifest_digest: str) -> FeatureStore:
+    # its manifest and records are read once a worker, not once a partition
+    return open_store(source, recipe=recipe)
+
+
 def augment_partition(source: str, copies: str, partition: Partition) -> PartitionOutcome:
     """Distort and write one partition of copies.
 
@@ -84,15 +92,16 @@ def augment_partition(source: str, copies: str, partition: Partition) -> Partiti
     began = perf_counter()
     header = read_header(copies)
     rule = AugmentRule.model_validate(header.derived["augment"])
-    rows = [row["source_row"] for row in manifest_rows(header, partition)]
-    originals = open_store(source, recipe=header.recipe).waveforms(rows)
+    manifest = manifest_rows(header, partition)
+    rows = [row["source_row"] for row in manifest]
+    originals = _originals(source, header.recipe, header.derived["source_manifest"]).waveforms(rows)
     waveforms = np.stack([distorted_copy(y, row, rule) for y, row in zip(originals, rows, strict=True)])
     records = [
         {
             "row": partition.start + index, "state": "ok", "reason": "", "onset_s": None, "strength_db": None,
-            "is_onset": None, "padded_s": None,
+            "is_onset": None, "padded_s": None, **{name: row[name] for name in ("duration_s", "sr", "n_channels")},
         }
-        for index in range(partition.n_rows)
+        for index, row in enumerate(manifest)
     ]  # fmt: skip
     arrays = {"waveform": waveforms, "log_mel": features(waveforms, header.recipe)}
     write_partition(header, partition, arrays, records)

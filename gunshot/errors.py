@@ -9,9 +9,11 @@
     ├── AudioError          (OSError)           one recording cannot be read; carries its state
     ├── StorageError        (OSError)           a URI that cannot be listed, opened or written
     │   └── TransientStorageError               the same, but worth another try
+    ├── LeaseError          (RuntimeError)      an output that another run is writing
     ├── StoreError
     │   ├── StoreMismatchError   (ValueError)   a store of another recipe, manifest or format
-    │   └── StoreIncompleteError (RuntimeError) a store that is not committed
+    │   ├── StoreIncompleteError (RuntimeError) a store that is not committed
+    │   └── StoreDamagedError    (RuntimeError) rows that are not what was committed
     ├── BundleError         (ValueError)        a model folder that is foreign, damaged or of another recipe
     ├── TrainingError       (ValueError)        rows that no model can be trained or evaluated on
     ├── DatasetError        (OSError)           a public data set that cannot be fetched or verified
@@ -30,11 +32,13 @@ __all__ = [
     "BundleError",
     "DatasetError",
     "GunshotError",
+    "LeaseError",
     "ManifestError",
     "ParameterError",
     "RecipeError",
     "RunError",
     "StorageError",
+    "StoreDamagedError",
     "StoreError",
     "StoreIncompleteError",
     "StoreMismatchError",
@@ -90,6 +94,10 @@ class TransientStorageError(StorageError):
     """A store did not answer, or answered with a fault that may pass: the only error that is retried."""
 
 
+class LeaseError(GunshotError, RuntimeError):
+    """Another run writes, or has begun to write, the same output."""
+
+
 class StoreError(GunshotError):
     """Base of the feature store's errors."""
 
@@ -100,6 +108,10 @@ class StoreMismatchError(StoreError, ValueError):
 
 class StoreIncompleteError(StoreError, RuntimeError):
     """The store is not committed: preprocessing has not ended."""
+
+
+class StoreDamagedError(StoreError, RuntimeError):
+    """Rows read from the store are not those that were committed."""
 
 
 class BundleError(GunshotError, ValueError):

@@ -41,7 +41,7 @@ from gunshot.report import (
 from gunshot.scoring.results import read_table
 from gunshot.split import SPLITS
 from gunshot.store.read import FeatureStore, open_store
-from gunshot.store.write import failed_rows
+from gunshot.store.records import failed_rows
 
 __all__ = ["ReportInputs", "ScoredArchive", "write_up"]
 

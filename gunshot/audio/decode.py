@@ -12,23 +12,26 @@ from __future__ import annotations
 import contextlib
 import io
 import stat as stat_flags
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from gunshot.audio.probe import AudioHeader, missing_wav_bytes
+from gunshot.audio.pcm import PlainSamples, plain_header
+from gunshot.audio.probe import AudioHeader, wav_data
 from gunshot.errors import AudioError, StorageError, TransientStorageError
 from gunshot.storage import is_remote, read_bytes
 
 __all__ = ["Recording"]
 
-_BLOCK_FRAMES = 1 << 16
+_BLOCK_FRAMES = 1 << 20
 _STEP_FRAMES = 512
+
+_HOLD_FRAMES = 1 << 22
+"""Recordings of at most so many frames are held decoded: 16 MB."""
 
 _NO_SEEK = {"OGG", "MP3"}
 """Containers in which libsndfile's seek misses the place, by up to 0.1 s in Vorbis (its issue 885), or loses what the
@@ -44,8 +47,8 @@ _LARGEST_SAMPLE = 1e12
 """Integers written as floats pass; noise read as floats does not, and would overflow a spectrum."""
 
 
-class _Source(io.BufferedReader):
-    """A file for libsndfile, which a damaged header may send to before its beginning: no error of ours."""
+class _Content(io.BytesIO):
+    """An object in memory for libsndfile, which a damaged header may send to before its beginning: no error of ours."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         try:
@@ -54,19 +57,21 @@ class _Source(io.BufferedReader):
             return self.tell()
 
 
-def _open(uri: str) -> tuple[BinaryIO, int]:
+def _open(uri: str, fetch: Callable[[str], bytes]) -> tuple[_Content | io.FileIO, int]:
     """The file to decode and its size [bytes]: a local file as it is, an object fetched whole."""
-    if is_remote(uri):
-        content = read_bytes(uri)
-        return _Source(io.BytesIO(content)), len(content)
-    path = Path(uri.removeprefix("file://"))
     try:
+        if is_remote(uri):
+            content = fetch(uri)
+            return _Content(content), len(content)
+        path = Path(uri.removeprefix("file://"))
         status = path.stat()
         if not stat_flags.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
             raise AudioError("unreadable", "not a regular file")
-        return _Source(io.FileIO(path)), status.st_size
-    except AudioError:
+        return io.FileIO(path), status.st_size
+    except (AudioError, TransientStorageError):  # the store's fault, not the file's: tried again, never recorded
         raise
+    except StorageError as error:
+        raise AudioError("unreadable", str(error)) from error
     except OSError as error:
         raise AudioError("unreadable", error.strerror or str(error)) from error
 
@@ -78,6 +83,8 @@ class Recording:
     ----------
     uri : str
         Local path or remote object.
+    fetch : callable, optional
+        Gets the content of a remote object; by default from its store, now.
 
     Attributes
     ----------
@@ -92,16 +99,13 @@ class Recording:
         ``unreadable`` if no decoder takes it, ``empty`` if it holds no samples.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, fetch: Callable[[str], bytes] = read_bytes) -> None:
         self.uri = uri
         self.defect: str | None = None
-        self._held = (0, np.empty(0, dtype=np.float32))  # the span last read, where the decoder does not seek
-        try:
-            self._file, size = _open(uri)
-        except TransientStorageError:  # the store's fault, not the file's: tried again, never recorded
-            raise
-        except StorageError as error:
-            raise AudioError("unreadable", str(error)) from error
+        self._break: str | None = None
+        self._plain: PlainSamples | None = None  # else libsndfile decodes
+        self._held = (0, np.empty(0, dtype=np.float32))  # a decoded span, and where it begins
+        self._file, size = _open(uri, fetch)
         try:
             self._open_decoder(size)
         except BaseException:
@@ -111,26 +115,36 @@ class Recording:
     def _open_decoder(self, size: int) -> None:
         if size == 0:
             raise AudioError("empty", "the file has 0 bytes")
-        missing = missing_wav_bytes(self._file, size)
+        data = wav_data(self._file, size)
+        header = plain_header(data, size)
+        if data and header and header.sr >= _LEAST_SR:
+            self.header, self._end, self._seeks = header, header.n_frames, True
+            self._plain = PlainSamples(self._file, data.offset_bytes, header)
+            return
         self._start_decoder()
         self._seeks = sf.SoundFile.seekable(self._sound) and self._sound.format not in _NO_SEEK
-        n_frames = self._sound.frames if self._sound.frames < _UNKNOWN_FRAMES else self._count_frames()
         sound = self._sound
-        self.header = AudioHeader(sound.samplerate, sound.channels, n_frames, sound.format, sound.subtype)
-        if n_frames <= 0:
+        self._end = sound.frames  # where reading ends: the declared end, until a break is found before it
+        if sound.frames >= _UNKNOWN_FRAMES:
+            self._end = self._count_frames()
+            sound = self._sound
+        self.header = AudioHeader(sound.samplerate, sound.channels, self._end, sound.format, sound.subtype)
+        if self._end <= 0:
             sound.close()
             raise AudioError("empty", "the header declares no samples (recorder stopped before finalising?)")
         if sound.samplerate < _LEAST_SR:
             sound.close()
             raise AudioError("unreadable", f"the header declares a sample rate of {sound.samplerate} Hz")
-        if missing:
+        if data and (missing := data.missing_bytes(size)):
             self.defect = f"truncated: {missing} bytes fewer than the header declares"
 
     def _start_decoder(self) -> None:
         self._file.seek(0)
+        # a local file is read by libsndfile itself; by its number, as a name would let it guess by the ending
+        source = self._file.fileno() if isinstance(self._file, io.FileIO) else self._file
         try:
-            self._sound = sf.SoundFile(self._file)
-        except (sf.LibsndfileError, TypeError) as error:  # TypeError: headerless RAW by its ending
+            self._sound = sf.SoundFile(source, closefd=False)
+        except sf.LibsndfileError as error:
             raise AudioError("unreadable", f"no decoder takes it: {_reason(error)}") from error
         self._position = 0
         # else soundfile would seek after each read, which breaks the stream of frames of an MP3 or Opus
@@ -147,7 +161,7 @@ class Recording:
             while len(self._next_frames(_BLOCK_FRAMES)):
                 pass
         except sf.LibsndfileError:
-            self._before_break(self._position + _BLOCK_FRAMES)
+            return self._find_break()
         n_frames = self._position
         self._restart_decoder()
         return n_frames
@@ -162,7 +176,8 @@ class Recording:
 
     def close(self) -> None:
         """Close the decoder and the file."""
-        self._sound.close()
+        if self._plain is None:
+            self._sound.close()
         self._file.close()
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
@@ -176,28 +191,42 @@ class Recording:
         Returns
         -------
         ndarray of shape (n_frames,), float32
-            Mono samples; fewer than asked where the recording breaks off (see `defect`).
+            Mono samples, not to be written to; fewer than asked where the recording breaks off (see `defect`).
 
         Raises
         ------
         AudioError
             ``unreadable`` if nothing of the span can be decoded, or a sample is not finite.
         """
-        end = self.header.n_frames if stop is None else min(stop, self.header.n_frames)
-        start = min(max(start, 0), end)
-        held = self._still_held(start, end)
-        parts = [held, *self._blocks(start + held.size, end, _BLOCK_FRAMES)]
-        y = np.concatenate(parts) if len(parts) != 2 or held.size else parts[1]
-        if y.size == 0 and end > start:
+        stop = self.header.n_frames if stop is None else min(stop, self.header.n_frames)
+        start = min(max(start, 0), stop)
+        first, held = self._held
+        # segments follow each other closely: what the span before this one holds of it is not decoded again
+        y = held[start - first : stop - first] if start >= first else held[:0]
+        parts = [y, *self._blocks(start + y.size, stop, _BLOCK_FRAMES)]
+        if len(parts) > 1:
+            y = parts[1] if len(parts) == 2 and not y.size else np.concatenate(parts)
+            if not self._seeks:
+                self._held = (start, y)
+        if y.size == 0 and stop > start:
             raise AudioError("unreadable", self.defect or "no samples could be decoded")
-        if not self._seeks and start + y.size == self._position:
-            self._held = (start, y)
         return y
 
-    def _still_held(self, start: int, stop: int) -> NDArray[np.float32]:
-        """The beginning of a span as far as the span read before it reaches: segments follow each other closely."""
-        first, y = self._held
-        return y[start - first : stop - first] if start >= first else y[:0]
+    def hold(self) -> None:
+        """Decode all of a short recording now, so that spans are slices of it: for many segments of a compressed file.
+
+        What is read and what is raised afterwards is the same as without. Long recordings, and those in which a span
+        is found without decoding, are left as they are.
+        """
+        if self._plain is not None or self.header.n_frames > _HOLD_FRAMES:
+            return
+        defect = self.defect
+        try:
+            self._held = (0, self.read())
+        except AudioError:  # raised again by the spans that it concerns
+            pass
+        finally:
+            self.defect = defect
 
     def blocks(self, block_frames: int) -> Iterator[NDArray[np.float32]]:
         """Decode the recording forward, block after block.
@@ -225,41 +254,48 @@ class Recording:
             raise AudioError("unreadable", self.defect or "no samples could be decoded")
 
     def _blocks(self, start: int, stop: int, block_frames: int) -> Iterator[NDArray[np.float32]]:
-        if start >= stop:
-            return
-        try:
-            if self._position != start:
-                self._go_to(start)
-            while self._position < stop:
-                frames = self._next_frames(min(block_frames, stop - self._position))
-                if len(frames) == 0:
-                    self._break_off("the data ends")
-                    return
-                yield _mono(frames)
-        except sf.LibsndfileError as error:
-            inside = self._position >= start  # not on the way to it
-            rest = self._before_break(min(self._position + (block_frames if inside else _BLOCK_FRAMES), stop))
-            self._break_off(_reason(error))
-            self._restart_decoder()
-            if inside and len(rest):
-                yield _mono(rest)
+        """Mono samples of a span, as far as they go; a break that it reaches is the recording's defect."""
+        while start < min(stop, self._end):
+            try:
+                frames = self._decode(start, min(block_frames, min(stop, self._end) - start))
+            except sf.LibsndfileError as error:
+                # nothing comes of a read that fails: what is good of it is read again, up to the break
+                self._break_off(self._find_break(), _reason(error), start)
+                continue
+            if len(frames) == 0:
+                self._break_off(self._position, "the data ends", start)
+                continue
+            yield _mono(frames)
+            start += len(frames)
+        if stop > self._end:
+            self.defect = self._break
 
-    def _before_break(self, stop: int) -> NDArray[np.float32]:
-        """Frames ahead of the place where the decoder fails: it gives none of the read that fails, so by small ones.
+    def _break_off(self, end: int, why: str, start: int) -> None:
+        # before the end known so far, whatever a damaged file says: each break makes the rest shorter
+        self._end = end if end < self._end else start
+        self._break = f"breaks off after {self._end / self.header.sr:.3f} s: {why}"
+
+    def _find_break(self) -> int:
+        """Where the decoder fails, found by small reads.
 
         They end at multiples of the step, so that where a recording breaks off does not depend on the size of blocks.
         """
         position = self._position
-        parts = [np.empty((0, self._sound.channels), dtype=np.float32)]
         self._restart_decoder()
         with contextlib.suppress(sf.LibsndfileError):
             self._go_to(position)
-            while self._position < stop:
-                n_frames = min(_STEP_FRAMES - self._position % _STEP_FRAMES, stop - self._position)
-                parts.append(self._next_frames(n_frames))
-                if len(parts[-1]) == 0:
-                    break
-        return np.concatenate(parts)
+            while len(self._next_frames(_STEP_FRAMES - self._position % _STEP_FRAMES)):
+                pass
+        end = self._position
+        self._restart_decoder()
+        return end
+
+    def _decode(self, start: int, n_frames: int) -> NDArray[np.float32]:
+        if self._plain is not None:
+            self._position = start
+            return self._plain.read(start, n_frames)
+        self._go_to(start)
+        return self._next_frames(n_frames)
 
     def _next_frames(self, n_frames: int) -> NDArray[np.float32]:
         frames: NDArray[np.float32] = self._sound.read(n_frames, dtype="float32", always_2d=True)
@@ -267,11 +303,10 @@ class Recording:
         return frames
 
     def _go_to(self, frame: int) -> None:
-        if self._seeks:
+        if self._seeks and frame != self._position:
             try:
                 self._sound.seek(frame)
                 self._position = frame
-                return
             except sf.LibsndfileError:  # a compressed file that breaks off: what is there can be decoded on to
                 self._seeks = False
                 self._restart_decoder()
@@ -280,18 +315,28 @@ class Recording:
         while self._position < frame and len(self._next_frames(min(_BLOCK_FRAMES, frame - self._position))):
             pass
 
-    def _break_off(self, why: str) -> None:
-        self.defect = f"breaks off after {self._position / self.header.sr:.3f} s: {why}"
-
 
 def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    largest = float(np.abs(frames).max())
-    if not np.isfinite(largest):
-        raise AudioError("unreadable", "holds samples that are not finite (NaN or infinity)")
-    if largest > _LARGEST_SAMPLE:
-        raise AudioError("unreadable", f"holds samples of {largest:.3g}, which no recorder writes")
-    y = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
-    return np.ascontiguousarray(y)
+    """Samples of one channel, after a look for what no recorder writes."""
+    flat = frames.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        energy = float(np.dot(flat, flat))
+    if not energy <= _LARGEST_SAMPLE**2:  # no sample is larger than the root of all their squares
+        largest = float(np.abs(flat).max())
+        if not np.isfinite(largest):
+            raise AudioError("unreadable", "holds samples that are not finite (NaN or infinity)")
+        if largest > _LARGEST_SAMPLE:
+            raise AudioError("unreadable", f"holds samples of {largest:.3g}, which no recorder writes")
+    n_channels = frames.shape[1]
+    if n_channels == 1:
+        return flat
+    y: NDArray[np.float32]
+    if n_channels == 2:  # many times faster than a mean over pairs
+        y = frames[:, 0] + frames[:, 1]
+        y *= np.float32(0.5)
+    else:
+        y = frames.mean(axis=1, dtype=np.float32)
+    return y
 
 
 def _reason(error: Exception) -> str:

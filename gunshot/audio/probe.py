@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-__all__ = ["AUDIO_SUFFIXES", "AudioHeader", "missing_wav_bytes"]
+__all__ = ["AUDIO_SUFFIXES", "AudioHeader", "WavData", "missing_wav_bytes", "wav_data"]
 
 AUDIO_SUFFIXES = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".caf", ".au",
@@ -21,6 +21,9 @@ AUDIO_SUFFIXES = (
 """Endings of files that a folder or prefix is searched for; a file named itself may have any."""
 
 _UNKNOWN_SIZES = {0, 0xFFFFFFFF}  # written by recorders and streams that never finalised the header
+
+
+_FORMAT_BYTES = 40  # of the longest fmt chunk, that of WAVE_FORMAT_EXTENSIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,82 @@ class AudioHeader:
         return self.n_frames / self.sr
 
 
+@dataclass(frozen=True, slots=True)
+class WavData:
+    """Where the sound of a RIFF, RF64 or BW64 WAV lies.
+
+    Attributes
+    ----------
+    offset_bytes : int
+        Of its first byte in the file.
+    declared_bytes : int or None
+        Its length as the header declares it; None in a header that was never finalised.
+    form : bytes
+        What kind of WAV it is: ``RIFF``, ``RF64`` or ``BW64``.
+    format_chunk : bytes
+        The beginning of the ``fmt`` chunk, at most 40 bytes.
+    """
+
+    offset_bytes: int
+    declared_bytes: int | None
+    form: bytes
+    format_chunk: bytes
+
+    def missing_bytes(self, size: int) -> int:
+        """How much of it lies beyond the end of a file.
+
+        Parameters
+        ----------
+        size : int
+            The file's size [bytes].
+
+        Returns
+        -------
+        int
+            Missing bytes; 0 where the header does not tell.
+        """
+        return 0 if self.declared_bytes is None else max(0, self.offset_bytes + self.declared_bytes - size)
+
+
+def wav_data(file: BinaryIO, size: int) -> WavData | None:
+    """Find the ``data`` chunk of a WAV.
+
+    Parameters
+    ----------
+    file : binary file
+        The file; its position is changed.
+    size : int
+        Its size [bytes].
+
+    Returns
+    -------
+    WavData or None
+        None for other containers and where no such chunk is found.
+    """
+    file.seek(0)
+    head = file.read(12)
+    if len(head) < 12 or head[:4] not in {b"RIFF", b"RF64", b"BW64"} or head[8:] != b"WAVE":
+        return None
+    declared_64: int | None = None
+    format_chunk = b""
+    position = 12
+    while position + 8 <= size:
+        file.seek(position)
+        name, length = struct.unpack("<4sI", file.read(8))
+        if not all(0x20 <= letter < 0x7F for letter in name):  # not a chunk: nothing that follows can be trusted
+            return None
+        if name == b"ds64" and position + 24 <= size:
+            declared_64 = struct.unpack("<8xQ", file.read(16))[0]
+        if name == b"fmt ":
+            format_chunk = file.read(min(length, _FORMAT_BYTES))
+        if name == b"data":
+            if length == 0xFFFFFFFF and declared_64 is not None:
+                length = declared_64
+            return WavData(position + 8, None if length in _UNKNOWN_SIZES else length, head[:4], format_chunk)
+        position += 8 + length + length % 2
+    return None
+
+
 def missing_wav_bytes(file: BinaryIO, size: int) -> int:
     """How many bytes of sound a RIFF, RF64 or BW64 WAV declares beyond the end of the file.
 
@@ -66,22 +145,5 @@ def missing_wav_bytes(file: BinaryIO, size: int) -> int:
     int
         Missing bytes; 0 for whole files, other containers, and headers that were never finalised.
     """
-    file.seek(0)
-    head = file.read(12)
-    if len(head) < 12 or head[:4] not in {b"RIFF", b"RF64", b"BW64"} or head[8:] != b"WAVE":
-        return 0
-    declared_64: int | None = None
-    position = 12
-    while position + 8 <= size:
-        file.seek(position)
-        name, length = struct.unpack("<4sI", file.read(8))
-        if not all(0x20 <= letter < 0x7F for letter in name):  # not a chunk: nothing that follows can be trusted
-            return 0
-        if name == b"ds64" and position + 24 <= size:
-            declared_64 = struct.unpack("<8xQ", file.read(16))[0]
-        if name == b"data":
-            if length == 0xFFFFFFFF and declared_64 is not None:
-                length = declared_64
-            return 0 if length in _UNKNOWN_SIZES else max(0, position + 8 + length - size)
-        position += 8 + length + length % 2
-    return 0
+    data = wav_data(file, size)
+    return 0 if data is None else data.missing_bytes(size)

@@ -39,9 +39,10 @@ def onset_strength(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     strength = np.zeros(log_mel.shape[-1], dtype=np.float32)
     if strength.size > 1:
-        rise = np.diff(log_mel, axis=-1)
-        np.maximum(rise, 0.0, out=rise)
-        strength[1:] = rise.mean(axis=-2)
+        rise = log_mel[:, 1:] - log_mel[:, :-1]
+        np.maximum(rise, np.float32(0.0), out=rise)
+        np.add.reduce(rise, axis=0, out=strength[1:])
+        strength /= np.float32(len(log_mel))
     return strength
 
 

@@ -15,7 +15,7 @@ import librosa
 import numpy as np
 import scipy.fft
 import scipy.signal
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 __all__ = ["frame_count", "log_mel", "mel_filterbank"]
@@ -40,6 +40,10 @@ def frame_count(n_samples: int, n_fft: int, hop_length: int) -> int:
     43
     """
     return max(0, 1 + (n_samples - n_fft) // hop_length)
+
+
+_BLOCK_FRAMES = 256
+"""Frames transformed at a time: what one step leaves for the next stays in the processor's cache."""
 
 
 @lru_cache(maxsize=16)
@@ -72,6 +76,17 @@ def mel_filterbank(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -
     weights = np.asarray(librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax), dtype=np.float32)
     weights.flags.writeable = False
     return weights
+
+
+@lru_cache(maxsize=16)
+def _band(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> tuple[int, NDArray[np.float32]]:
+    """First bin that any filter weighs, and the weights (bins, filters) from there to the last one."""
+    weights = mel_filterbank(sr, n_fft, n_mels, fmin, fmax)
+    bins = np.flatnonzero(weights.any(axis=0))
+    first, stop = (int(bins[0]), int(bins[-1]) + 1) if bins.size else (0, 1)
+    band = np.ascontiguousarray(weights[:, first:stop].T)
+    band.flags.writeable = False
+    return first, band
 
 
 def log_mel(
@@ -112,13 +127,28 @@ def log_mel(
     Equals ``librosa.power_to_db(librosa.feature.melspectrogram(y, center=False, ...), amin=10**(floor_db/10),
     top_db=None)`` within 1e-2 dB at 60 dB below the loudest bin; single precision sets that limit.
     """
-    if y.shape[-1] < n_fft:
-        return np.empty((*y.shape[:-1], n_mels, 0), dtype=np.float32)
-    frames = sliding_window_view(y, n_fft, axis=-1)[..., ::hop_length, :]
-    spectrum = scipy.fft.rfft(frames * _window(n_fft), axis=-1)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    mel = power @ mel_filterbank(sr, n_fft, n_mels, fmin, fmax).T
+    n_samples = y.shape[-1]
+    n_frames = frame_count(n_samples, n_fft, hop_length)
+    mel = np.empty((*y.shape[:-1], n_mels, n_frames), dtype=np.float32)
+    if mel.size == 0:
+        return mel
+    first, weights = _band(sr, n_fft, n_mels, fmin, fmax)
+    waves = np.ascontiguousarray(y).reshape(-1, n_samples)
+    shape, strides = (len(waves), n_frames, n_fft), (n_samples * y.itemsize, hop_length * y.itemsize, y.itemsize)
+    framed = as_strided(waves, shape, strides, writeable=False)
+    flat = mel.reshape(-1, n_mels, n_frames)
+    rows_at_once = max(1, _BLOCK_FRAMES // n_frames)
+    for row in range(0, len(flat), rows_at_once):
+        rows = slice(row, row + rows_at_once)
+        for frame in range(0, n_frames, _BLOCK_FRAMES):
+            frames = slice(frame, frame + _BLOCK_FRAMES)
+            spectrum = scipy.fft.rfft(framed[rows, frames] * _window(n_fft), axis=-1, overwrite_x=True)
+            spectrum = spectrum[..., first : first + len(weights)]
+            power = np.square(spectrum.real)
+            power += np.square(spectrum.imag)
+            # one product a waveform, so that its numbers do not depend on those beside it
+            flat[rows, :, frames] = np.swapaxes(power @ weights, -1, -2)
     np.maximum(mel, np.float32(10.0 ** (floor_db / 10.0)), out=mel)
-    decibels = np.log10(mel, out=mel)
-    decibels *= np.float32(10.0)
-    return np.ascontiguousarray(np.swapaxes(decibels, -1, -2), dtype=np.float32)
+    np.log10(mel, out=mel)
+    mel *= np.float32(10.0)
+    return mel

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["GUNSHOT_FOLDERS", "NameFacts", "is_gunshot_folder", "name_facts"]
 
@@ -71,6 +72,7 @@ def name_facts(stem: str) -> NameFacts:
     return NameFacts(stem)
 
 
+@lru_cache(maxsize=1024)
 def is_gunshot_folder(name: str) -> bool:
     """Whether a folder's name says that it holds gunshots.
 

@@ -14,6 +14,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -51,13 +52,15 @@ SCHEMA = pa.schema(
         pa.field("duration_s", pa.float64()),
         pa.field("sr", pa.int32()),
         pa.field("n_channels", pa.int16()),
-        pa.field("state", pa.string(), nullable=False),  # of the header: ok, empty or unreadable
+        pa.field("state", pa.string(), nullable=False),  # of the header: ok, empty or unreadable; ok if it was not read
         pa.field("reason", pa.string(), nullable=False),
     ]
 )
 """The columns; ``sr`` in Hz, ``size`` in bytes."""
 
-_IDENTITY = ("uri", "start_s", "end_s", "limit_s", "label", "group", "size", "etag")
+_IDENTITY = ["uri", "start_s", "end_s", "limit_s", "label", "group", "size", "etag"]
+_BATCH_ROWS = 1 << 15
+"""A million rows as Python objects would take gigabytes: so many are at a time."""
 
 
 def manifest_of(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -73,7 +76,11 @@ def manifest_of(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     pyarrow.Table
         With the columns of `SCHEMA`.
     """
-    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    waiting = iter(rows)
+    tables = [SCHEMA.empty_table()]
+    while some := list(islice(waiting, _BATCH_ROWS)):
+        tables.append(pa.Table.from_pylist(some, schema=SCHEMA))
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def manifest_digest(table: pa.Table) -> str:
@@ -90,8 +97,10 @@ def manifest_digest(table: pa.Table) -> str:
         Changes when a row is added, moved or relabelled, or its file changes.
     """
     digest = hashlib.sha256()
-    for column in _IDENTITY:
-        digest.update(repr(table.column(column).to_pylist()).encode())
+    for start in range(0, table.num_rows, _BATCH_ROWS):
+        rows = table.select(_IDENTITY).slice(start, _BATCH_ROWS)
+        for column in rows.columns:
+            digest.update(repr(column.to_pylist()).encode())
     return digest.hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""URIs: open, list, write at once. The only module that knows fsspec and s3fs.
+"""URIs: open, list, write at once. The only package that knows fsspec and s3fs.
 
 Conventions
 -----------
@@ -8,19 +8,38 @@ and endpoints come from the environment's standard chain (``AWS_ACCESS_KEY_ID``,
 """
 
 from gunshot.storage.access import FileInfo, explained, is_remote, join
-from gunshot.storage.listing import list_files
-from gunshot.storage.objects import delete_tree, exists, read_bytes, stat, write_bytes, zarr_store
+from gunshot.storage.lease import Lease, lease
+from gunshot.storage.listing import list_files, list_folders
+from gunshot.storage.objects import (
+    create_bytes,
+    delete,
+    delete_leftovers,
+    delete_tree,
+    exists,
+    read_bytes,
+    stat,
+    sync,
+    write_bytes,
+    zarr_store,
+)
 
 __all__ = [
     "FileInfo",
+    "Lease",
+    "create_bytes",
+    "delete",
+    "delete_leftovers",
     "delete_tree",
     "exists",
     "explained",
     "is_remote",
     "join",
+    "lease",
     "list_files",
+    "list_folders",
     "read_bytes",
     "stat",
+    "sync",
     "write_bytes",
     "zarr_store",
 ]

@@ -24,8 +24,10 @@ __all__ = [
     "local_path",
     "remote_info",
     "remote_path",
+    "s3_filesystem",
 ]
 
+_S3 = {"s3", "s3a"}
 
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"}  # another try finds none either
 
@@ -104,12 +106,28 @@ def filesystem(protocol: str) -> Any:
     return _filesystem_of_process(protocol, os.getpid())
 
 
+def s3_filesystem(*, asynchronous: bool = False) -> Any:
+    """The file system of S3 and all that speak its language.
+
+    Parameters
+    ----------
+    asynchronous : bool
+        Whether it is for Zarr, which has an event loop of its own.
+
+    Returns
+    -------
+    gunshot.storage.s3.Bucket
+        One a process and loop.
+    """
+    from gunshot.storage.s3 import Bucket, bucket_options  # 0.5 s that runs on local disks need not pay
+
+    return Bucket(asynchronous=asynchronous, **bucket_options())
+
+
 @lru_cache(maxsize=8)
 def _filesystem_of_process(protocol: str, _pid: int) -> Any:
-    # listings are not cached: s3fs would keep them without limit and show a growing archive as it was
-    options: dict[str, Any] = {"use_listings_cache": False} if protocol in {"s3", "s3a"} else {}
     try:
-        return fsspec.filesystem(protocol, **options)
+        return s3_filesystem() if protocol in _S3 else fsspec.filesystem(protocol)
     except (ImportError, ValueError) as error:
         raise StorageError(f"cannot open {protocol}:// addresses: {error}") from error
 

@@ -38,19 +38,24 @@ from gunshot.storage import exists, explained, join, read_bytes, zarr_store
 __all__ = [
     "ARRAYS",
     "FORMAT",
+    "HELD_ROW",
     "RECORD_SCHEMA",
     "USABLE_STATES",
     "StoreHeader",
+    "check_recipe",
     "commit_uri",
     "partition_uri",
     "prepare_store",
     "read_header",
 ]
 
-FORMAT = "gunshot-store/1"
+FORMAT = "gunshot-store/2"
 ARRAYS = ("waveform", "log_mel")
 USABLE_STATES = ("ok", "short")
 """States of rows that hold a clip; ``short`` is cut from a recording that breaks off."""
+
+HELD_ROW = "held_row"
+"""Column of a manifest in the store: the row of the generation before that holds the same clip, or null."""
 
 RECORD_SCHEMA = pa.schema(
     [
@@ -61,9 +66,12 @@ RECORD_SCHEMA = pa.schema(
         pa.field("strength_db", pa.float32()),
         pa.field("is_onset", pa.bool_()),
         pa.field("padded_s", pa.float32()),
+        pa.field("duration_s", pa.float64()),  # of the recording, as its header has it
+        pa.field("sr", pa.int32()),
+        pa.field("n_channels", pa.int16()),
     ]
 )
-"""A commit record's columns; the checksum of the partition's arrays is in the schema's metadata."""
+"""A commit record's columns; the checksums of the partition's arrays are in the schema's metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,8 @@ class StoreHeader:
         Rows in all and in a shard.
     derived : dict
         What its rows were made from, and how; empty where they were made from recordings.
+    held_in : str or None
+        Name of the generation that held some of its rows when it was prepared (`gunshot.store.generations`).
     """
 
     uri: str
@@ -90,11 +100,28 @@ class StoreHeader:
     n_rows: int
     shard_rows: int
     derived: Mapping[str, Any] = field(default_factory=dict)
+    held_in: str | None = None
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
         """The plan."""
         return plan_partitions(self.n_rows, self.shard_rows)
+
+    def partition(self, index: int) -> Partition:
+        """One partition of the plan.
+
+        Parameters
+        ----------
+        index : int
+            Its number.
+
+        Returns
+        -------
+        Partition
+            Its rows.
+        """
+        start = index * self.shard_rows
+        return Partition(index, start, min(start + self.shard_rows, self.n_rows))
 
 
 def partition_uri(store: str, index: int) -> str:
@@ -177,6 +204,7 @@ def read_header(uri: str) -> StoreHeader:
         attributes["n_rows"],
         attributes["shard_rows"],
         attributes["derived"],
+        attributes["held_in"],
     )
 
 
@@ -190,7 +218,12 @@ def _attributes(uri: str) -> dict[str, Any]:
 
 
 def prepare_store(
-    uri: str, manifest: pa.Table, recipe: Recipe, *, derived: Mapping[str, Any] | None = None
+    uri: str,
+    manifest: pa.Table,
+    recipe: Recipe,
+    *,
+    derived: Mapping[str, Any] | None = None,
+    held_in: str | None = None,
 ) -> StoreHeader:
     """Write the template of a new store, or take up the one that is there.
 
@@ -204,6 +237,8 @@ def prepare_store(
         The recipe.
     derived : mapping, optional
         What the rows are made from where it is not recordings.
+    held_in : str, optional
+        The generation that the manifest's column `HELD_ROW` speaks of.
 
     Returns
     -------
@@ -224,20 +259,41 @@ def prepare_store(
                 f"{uri} holds rows made from {dict(header.derived) or 'recordings'}, this run makes them from "
                 f"{dict(derived or {}) or 'recordings'}; remove it or give another place"
             )
+        if not exists(join(uri, "manifest.parquet")):  # lost, or forgotten by a repair
+            write_manifest(manifest, join(uri, "manifest.parquet"), row_group_size=header.shard_rows)
         return header
-    header = StoreHeader(uri, recipe, digest, manifest.num_rows, shard_rows_for(manifest.num_rows), dict(derived or {}))
+    n_rows = manifest.num_rows
+    header = StoreHeader(uri, recipe, digest, n_rows, shard_rows_for(n_rows), dict(derived or {}), held_in)
     write_manifest(manifest, join(uri, "manifest.parquet"), row_group_size=header.shard_rows)
     with explained("write", uri):
         _write_template(header)
     return header
 
 
-def _check_same(header: StoreHeader, recipe: Recipe, digest: str) -> None:
+def check_recipe(header: StoreHeader, recipe: Recipe) -> None:
+    """Make sure that a store has a recipe.
+
+    Parameters
+    ----------
+    header : StoreHeader
+        The store.
+    recipe : Recipe
+        What it must have.
+
+    Raises
+    ------
+    StoreMismatchError
+        If not; names what differs.
+    """
     if header.recipe != recipe:
         raise StoreMismatchError(
             f"{header.uri} was made with recipe {header.recipe.digest}, this run has recipe {recipe.digest}: "
             f"{_differences(header.recipe, recipe)}; give another --store, or the store's recipe"
         )
+
+
+def _check_same(header: StoreHeader, recipe: Recipe, digest: str) -> None:
+    check_recipe(header, recipe)
     if header.manifest_digest != digest:
         raise StoreMismatchError(
             f"{header.uri} holds manifest {header.manifest_digest}, this run's is {digest} (rows, labels or files have "
@@ -282,5 +338,6 @@ def _write_template(header: StoreHeader) -> None:
             "n_rows": header.n_rows,
             "shard_rows": header.shard_rows,
             "derived": dict(header.derived),
+            "held_in": header.held_in,
         }
     )

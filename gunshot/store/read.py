@@ -3,7 +3,7 @@
 Conventions
 -----------
 A store is read only when it is committed. Rows are addressed by their number in the manifest; usable rows are those
-that hold a clip.
+that hold a clip. What is read is held against the checksums of the commit records.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zarr
 from numpy.typing import NDArray
 
 from gunshot.errors import StoreIncompleteError, StoreMismatchError
 from gunshot.recipe import Recipe
-from gunshot.storage import exists, explained, join, read_bytes, zarr_store
-from gunshot.store.layout import USABLE_STATES, StoreHeader, commit_uri, read_header
-from gunshot.store.write import read_record
+from gunshot.storage import exists, join, read_bytes
+from gunshot.store.generations import current
+from gunshot.store.layout import HELD_ROW, USABLE_STATES, StoreHeader, commit_uri, read_header
+from gunshot.store.records import read_partition, read_records
 
 __all__ = ["FeatureStore", "open_store"]
 
@@ -37,10 +37,13 @@ class FeatureStore:
         What it says of itself.
     rows : pyarrow.Table
         The manifest with each row's state, reason and onset, in the order of the arrays.
+    records : tuple of pyarrow.Table
+        The partitions' commit records.
     """
 
     header: StoreHeader
     rows: pa.Table
+    records: tuple[pa.Table, ...]
 
     @property
     def recipe(self) -> Recipe:
@@ -99,20 +102,17 @@ class FeatureStore:
         return self._read("log_mel", rows)
 
     def _read(self, name: str, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
-        with explained("read", self.header.uri):
-            return self._read_shards(name, rows)
-
-    def _read_shards(self, name: str, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
-        array = zarr.open_array(zarr_store(self.header.uri, read_only=True), path=name, mode="r")
         wanted = np.asarray(rows, dtype=np.intp)
-        result = np.empty((wanted.size, *array.shape[1:]), dtype=np.float32)
-        # shard after shard: each object is read once, and only one is held
-        shard = wanted // self.header.shard_rows
-        for number in np.unique(shard):
-            inside = np.flatnonzero(shard == number)
-            start = int(number) * self.header.shard_rows
-            block = np.asarray(array[start : start + self.header.shard_rows])
-            result[inside] = block[wanted[inside] - start]
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < self.header.n_rows:
+            raise IndexError(f"rows must lie in [0, {self.header.n_rows})")
+        shapes = {"waveform": (self.recipe.n_samples,), "log_mel": self.recipe.mel_shape}
+        result = np.empty((wanted.size, *shapes[name]), dtype=np.float32)
+        # partition after partition: each object is read once, and only one is held
+        partition = wanted // self.header.shard_rows
+        for index in np.unique(partition):
+            inside = np.flatnonzero(partition == index)
+            block = read_partition(self.header, int(index), name, self.records[index])
+            result[inside] = block[wanted[inside] - int(index) * self.header.shard_rows]
         return result
 
 
@@ -140,23 +140,22 @@ def open_store(uri: str, *, recipe: Recipe | None = None) -> FeatureStore:
     StoreMismatchError
         If it has another recipe.
     """
-    header = read_header(uri)
+    header = read_header(current(uri))
     if recipe is not None and header.recipe.digest != recipe.digest:
         raise StoreMismatchError(
             f"{uri} was made with recipe {header.recipe.digest}, but {recipe.digest} is needed; preprocess with "
-            f"that recipe"
+            "that recipe"
         )
-    if not exists(commit_uri(uri)):
+    if not exists(commit_uri(header.uri)):
         raise StoreIncompleteError(
             f"{uri} is not committed: preprocessing has not ended; run 'gunshot preprocess' again, it does only "
-            f"what is "
-            "missing"
+            "what is missing"
         )
-    manifest = pq.read_table(io.BytesIO(read_bytes(join(uri, "manifest.parquet"))))
-    records = pa.concat_tables(
-        [read_record(header, partition.index).replace_schema_metadata() for partition in header.partitions]
-    )
-    rows = manifest.drop_columns(["state", "reason"])
-    for name in records.column_names[1:]:
-        rows = rows.append_column(records.schema.field(name), records.column(name))
-    return FeatureStore(header, rows)
+    manifest = pq.read_table(io.BytesIO(read_bytes(join(header.uri, "manifest.parquet"))))
+    records = tuple(record for _, record in read_records(header, header.partitions))
+    found = pa.concat_tables([record.replace_schema_metadata() for record in records])
+    told = {HELD_ROW, *found.column_names}  # a record knows better than a manifest whose files were not opened
+    rows = manifest.drop_columns([name for name in manifest.column_names if name in told])
+    for name in found.column_names[1:]:
+        rows = rows.append_column(found.schema.field(name), found.column(name))
+    return FeatureStore(header, rows, records)

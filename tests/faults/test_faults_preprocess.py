@@ -22,7 +22,7 @@ from gunshot.manifest.table import read_manifest, write_manifest
 from gunshot.recipe import Recipe
 from gunshot.store.layout import prepare_store
 from gunshot.store.read import open_store
-from gunshot.store.write import record_states
+from gunshot.store.records import record_states
 
 N_FILES = 200  # four partitions
 
@@ -32,10 +32,11 @@ N_FILES = 200  # four partitions
 SERVER = r"""
 import os, sys
 from gunshot.manifest.table import read_manifest
-from gunshot.preprocess import preprocess_partition
+from gunshot.preprocess.partition import preprocess_partition
 from gunshot.recipe import Recipe
 from gunshot.store.layout import prepare_store
-from gunshot.store.write import commit_store, missing_partitions
+from gunshot.store.records import missing_partitions
+from gunshot.store.write import commit_store
 
 def run(manifest, store):
     header = prepare_store(store, read_manifest(manifest), Recipe())

@@ -25,7 +25,7 @@ from flows.cli import cli, main
 from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.manifest.sources import build_manifest
 from gunshot.models.bundle import load_bundle, save_bundle
-from gunshot.preprocess import preprocess_partition
+from gunshot.preprocess.partition import preprocess_partition
 from gunshot.recipe import ClipRule, Recipe
 from gunshot.scoring.results import read_table
 from gunshot.store.layout import commit_uri, prepare_store

@@ -17,6 +17,7 @@ import pytest
 from gunshot.errors import BundleError, RunError, StoreIncompleteError, TransientStorageError
 from gunshot.models.bundle import load_bundle
 from gunshot.scoring.results import read_table
+from gunshot.store.generations import current
 from gunshot.store.read import open_store
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
@@ -140,7 +141,7 @@ class TestTrain:
 
     def test_the_training_rows_were_doubled_once(self, run: Run) -> None:
         """Both models were trained on the same copies: there is one store of them."""
-        (copies,) = (Path(run.store) / "copies").iterdir()
+        (copies,) = Path(current(run.store), "copies").iterdir()
         for model in ("logistic", "small-cnn"):
             training = load_bundle(str(run.folder / model)).details["training"]
             assert training["copies"] == training["rows"]["train"] == open_store(str(copies)).header.n_rows

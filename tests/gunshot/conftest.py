@@ -19,7 +19,7 @@ from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.manifest.sources import build_manifest
 from gunshot.manifest.table import manifest_of
 from gunshot.models.bundle import save_bundle
-from gunshot.preprocess import preprocess_partition
+from gunshot.preprocess.partition import preprocess_partition
 from gunshot.recipe import Recipe
 from gunshot.store.layout import USABLE_STATES, prepare_store
 from gunshot.store.read import open_store

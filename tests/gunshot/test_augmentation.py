@@ -18,7 +18,8 @@ from gunshot.manifest.table import SCHEMA, manifest_of
 from gunshot.recipe import ClipRule, Recipe
 from gunshot.store.layout import prepare_store
 from gunshot.store.read import FeatureStore, open_store
-from gunshot.store.write import commit_store, missing_partitions, write_partition
+from gunshot.store.records import missing_partitions
+from gunshot.store.write import commit_store, write_partition
 
 N_ROWS = 160
 

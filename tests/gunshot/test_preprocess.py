@@ -21,11 +21,12 @@ from gunshot.clips import Segment, clip_of_segment, features
 from gunshot.errors import ParameterError, StorageError, StoreError
 from gunshot.manifest.sources import build_manifest
 from gunshot.manifest.table import manifest_of
-from gunshot.preprocess import PartitionOutcome, manifest_rows, preprocess_partition
+from gunshot.preprocess.partition import PartitionOutcome, manifest_rows, preprocess_partition
 from gunshot.recipe import Recipe
 from gunshot.store.layout import USABLE_STATES, StoreHeader, prepare_store
 from gunshot.store.read import FeatureStore, open_store
-from gunshot.store.write import commit_store, missing_partitions, record_states
+from gunshot.store.records import missing_partitions, record_states
+from gunshot.store.write import commit_store
 
 RATES_HZ = (12_000, 16_000, 44_100)
 
@@ -382,7 +383,7 @@ class TestOurOwnFaults:
         def wrong(*_: object) -> None:
             raise ParameterError("a bug of ours")
 
-        monkeypatch.setattr("gunshot.preprocess.clip_of_segment", wrong)
+        monkeypatch.setattr("gunshot.preprocess.rows.clip_of_segment", wrong)
         header = prepare_store(str(tmp_path), build_manifest([str(archive / "dog" / "000.wav")]), Recipe())
         with pytest.raises(ParameterError, match="a bug of ours"):
             preprocess_partition(header.uri, header.partitions[0])

@@ -14,12 +14,13 @@ from gunshot.augment.chain import AugmentRule
 from gunshot.augmentation import augment_partition, prepare_copies
 from gunshot.errors import StorageError, StoreError, StoreIncompleteError, StoreMismatchError, TransientStorageError
 from gunshot.manifest.sources import build_manifest
-from gunshot.preprocess import preprocess_partition
+from gunshot.preprocess.partition import preprocess_partition
 from gunshot.recipe import Recipe
 from gunshot.storage import delete_tree, exists, list_files, read_bytes, write_bytes
 from gunshot.store.layout import StoreHeader, prepare_store
 from gunshot.store.read import FeatureStore, open_store
-from gunshot.store.write import commit_store, failed_rows, missing_partitions, record_states
+from gunshot.store.records import failed_rows, missing_partitions, record_states
+from gunshot.store.write import commit_store
 from tasks.preprocess import preprocess_partitions
 
 N_FILES = 80  # two partitions

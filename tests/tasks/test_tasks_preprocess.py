@@ -15,7 +15,8 @@ from gunshot.manifest.sources import build_manifest
 from gunshot.recipe import Recipe
 from gunshot.store.layout import StoreHeader, prepare_store
 from gunshot.store.read import open_store
-from gunshot.store.write import commit_store, missing_partitions, read_record, record_states
+from gunshot.store.records import missing_partitions, read_record, record_states
+from gunshot.store.write import commit_store
 from tasks.preprocess import preprocess_partitions
 
 N_FILES = 150  # three partitions

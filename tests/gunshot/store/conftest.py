@@ -58,7 +58,7 @@ def content() -> Callable[..., tuple[Arrays, list[dict[str, Any]]]]:
             arrays[name][~np.isin(state, USABLE_STATES)] = np.nan
         records = [
             {"row": row, "state": state[i], "reason": "" if state[i] == "ok" else f"why {row}", "onset_s": row / 10,
-             "strength_db": 12.5, "is_onset": True, "padded_s": 0.0}
+             "strength_db": 12.5, "is_onset": True, "padded_s": 0.0, "duration_s": 1.0, "sr": 12_000, "n_channels": 1}
             for i, row in enumerate(rows)
         ]  # fmt: skip
         return arrays, records

@@ -18,7 +18,7 @@ from gunshot.partition import CHUNK_ROWS, plan_partitions
 from gunshot.recipe import Recipe
 from gunshot.store import layout
 from gunshot.store.layout import ARRAYS, FORMAT, commit_uri, partition_uri, prepare_store, read_header
-from gunshot.store.write import missing_partitions
+from gunshot.store.records import missing_partitions
 
 Manifest = Callable[..., pa.Table]
 

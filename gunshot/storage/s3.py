@@ -1,0 +1,167 @@
+"""The client of object stores: s3fs, with its ways of waiting, repeating and reading set for long runs.
+
+Conventions
+-----------
+botocore repeats what fails and no one else does, so that the waits do not multiply; ``AWS_MAX_ATTEMPTS`` and
+``AWS_RETRY_MODE`` overrule what is set here. No request waits for ever. An object is read with one request (one for
+every `PART_BYTES`), and what is read is all of it, of one version, or an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import ClientError as ConnectionFault
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from s3fs import S3FileSystem
+
+__all__ = ["PART_BYTES", "Bucket", "bucket_options"]
+
+PART_BYTES = 50 * 2**20
+"""Larger objects are read in parts of so many bytes, several at a time."""
+
+_ATTEMPTS = 10
+_CONNECT_WITHIN_S = 5
+_ANSWER_WITHIN_S = 30
+_LONGEST_S = 900.0
+_TURNS = 5
+_WAIT_S = 0.1
+_WRITER = "gunshot-writer"
+_IS_THERE = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+
+
+def bucket_options() -> dict[str, Any]:
+    """How a `Bucket` is opened in this process, by its environment.
+
+    Returns
+    -------
+    dict
+        Keyword arguments.
+    """
+    # "standard" waits at most 20 s between attempts, so ten of them bridge about a minute: longer than servers take
+    # to start again. "legacy", botocore's default, ends after 5 attempts and 7 s, or with ten waits for minutes at the
+    # end. "adaptive" holds back all requests of a client when one place in the bucket is busy.
+    retries: dict[str, Any] = {}
+    if "AWS_MAX_ATTEMPTS" not in os.environ:
+        retries["total_max_attempts"] = _ATTEMPTS
+    if "AWS_RETRY_MODE" not in os.environ:
+        retries["mode"] = "standard"
+    config = {"connect_timeout": _CONNECT_WITHIN_S, "read_timeout": _ANSWER_WITHIN_S, "retries": retries}
+    # listings are not cached: s3fs would keep them without limit and show a growing archive as it was
+    return {"use_listings_cache": False, "config_kwargs": config}
+
+
+class Bucket(S3FileSystem):  # type: ignore[misc]
+    """All buckets of one object store."""
+
+    retries = 1  # botocore repeats
+
+    async def set_session(self, *args: Any, **more: Any) -> Any:
+        """The client, which is opened if need be, and asks for no leave before it sends a body.
+
+        Parameters
+        ----------
+        *args, **more : object
+            As s3fs takes them.
+
+        Returns
+        -------
+        object
+            The client.
+        """
+        before = self._s3
+        client = await super().set_session(*args, **more)
+        if client is not before:
+            # the HTTP client has no time limit for a server's "100 Continue": one that fell silent was waited for
+            # for ever; and the leave costs a round trip for each object
+            client.meta.events.register_last("before-call.s3", _send_at_once)
+        return client
+
+    _connect = set_session
+
+    async def _call_s3(self, method: str, *args: Any, **more: Any) -> Any:
+        turn = 0
+        while True:
+            try:
+                # a connection that takes no more bytes has no time limit of its own
+                async with asyncio.timeout(_LONGEST_S):
+                    return await super()._call_s3(method, *args, **more)
+            except ConnectionFault:  # the text of an error that broke off: botocore does not see it
+                turn += 1
+                if turn == _TURNS:
+                    raise
+            await asyncio.sleep(_WAIT_S * 2**turn)
+
+    async def _cat_file(
+        self, path: str, version_id: Any = None, start: Any = None, end: Any = None, **more: Any
+    ) -> Any:
+        if start is not None or end is not None:
+            return await super()._cat_file(path, version_id, start, end, **more)
+        bucket, key, _ = self.split_path(path)
+        try:
+            first, content = await self._read_part(Bucket=bucket, Key=key, Range=f"bytes=0-{PART_BYTES - 1}")
+        except OSError as error:
+            if _code(error) == "InvalidRange":  # an empty object has no first byte
+                return b""
+            raise
+        size = int(first.get("ContentRange", f"/{len(content)}").rpartition("/")[2])
+        # the parts must be of one version
+        rest = [
+            self._read_part(Bucket=bucket, Key=key, Range=f"bytes={at}-{at + PART_BYTES - 1}", IfMatch=first["ETag"])
+            for at in range(PART_BYTES, size, PART_BYTES)
+        ]
+        content = b"".join([content, *(part for _, part in await asyncio.gather(*rest))]) if rest else content
+        if len(content) != size:
+            raise OSError(f"{len(content)} of {size} bytes came")
+        return content
+
+    async def _read_part(self, **request: Any) -> tuple[dict[str, Any], bytes]:
+        """One answer with its body, which botocore does not ask for again when it breaks off."""
+        turn = 0
+        while True:
+            answer = await self._call_s3("get_object", **request)
+            try:
+                async with answer["Body"] as body:
+                    return answer, bytes(await body.read())
+            except (BotoCoreError, ConnectionFault):
+                turn += 1
+                if turn == _TURNS:
+                    raise
+            await asyncio.sleep(_WAIT_S * 2**turn)
+
+    async def _pipe_file(self, path: str, data: bytes, *args: Any, mode: str = "overwrite", **more: Any) -> Any:
+        if mode != "create":
+            return await super()._pipe_file(path, data, *args, mode=mode, **more)
+        # a request whose answer was lost is made again, and then meets what it has itself written: hence the mark
+        mark = {_WRITER: uuid4().hex}
+        try:
+            return await super()._pipe_file(path, data, *args, mode=mode, Metadata=mark, **more)
+        except OSError as error:
+            # not every server says which condition has failed, by which s3fs knows it
+            if not isinstance(error, FileExistsError) and _code(error) not in _IS_THERE:
+                raise
+            if await self._mark_of(path) == mark[_WRITER]:
+                return None
+            raise FileExistsError(path) from error
+
+    async def _mark_of(self, path: str) -> str | None:
+        bucket, key, _ = self.split_path(path)
+        try:
+            head = await self._call_s3("head_object", Bucket=bucket, Key=key)
+        except FileNotFoundError:  # removed since
+            return None
+        found: str | None = head.get("Metadata", {}).get(_WRITER)
+        return found
+
+
+def _send_at_once(params: dict[str, Any], **_: Any) -> None:
+    params["headers"].pop("Expect", None)
+
+
+def _code(error: OSError) -> str:
+    """What the store calls an error that s3fs has put in other words."""
+    cause = error.__cause__
+    return str(cause.response["Error"].get("Code", "")) if isinstance(cause, ClientError) else ""

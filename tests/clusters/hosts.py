@@ -1,0 +1,108 @@
+"""Hosts on one machine: network namespaces on a bridge, each with its own address and a link that can be cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+NETWORK = "10.213.77"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A namespace, and its link on the switch."""
+
+    namespace: str
+    switch: str
+    link: str
+    address: str
+
+    def cut(self) -> None:
+        """Nothing goes in or out any more; nobody is told."""
+        ip("-n", self.switch, "link", "set", self.link, "down")
+
+    @contextmanager
+    def process(self, log: Path, *command: str, **environment: str) -> Iterator[None]:
+        """A Python module run on this host until the block ends."""
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, sys.executable, "-m", *command],
+                env=os.environ | environment,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            yield
+        finally:
+            process.terminate()  # `ip netns exec` becomes the command: there is no other process to end
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:  # a worker that cannot say goodbye
+                process.kill()
+                process.wait()
+
+
+def ip(*arguments: str) -> None:
+    """Change links or namespaces."""
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"
+
+
+def install() -> None:
+    """Debian's package, when it is not there; skips where namespaces cannot be had."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    if shutil.which("ip") is None:
+        if shutil.which("apt-get") is None:
+            pytest.skip("no ip here, and no apt-get to install it")
+        subprocess.run(["apt-get", "install", "-y", "iproute2"], check=True, capture_output=True, timeout=200)
+    probe = subprocess.run(["ip", "netns", "add", f"gs{os.getpid()}x"], capture_output=True, text=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip(f"no network namespaces here: {probe.stderr.strip()}")
+    ip("netns", "delete", f"gs{os.getpid()}x")
+
+
+@contextmanager
+def two_hosts() -> Iterator[tuple[Host, Host]]:
+    """Two hosts that reach each other and this process; all links and namespaces go with the block."""
+    install()
+    name = f"gs{os.getpid()}"
+    # the bridge is in a namespace of its own, for this machine's firewall may drop what it forwards
+    switch = f"{name}s"
+    with ExitStack() as undo:
+        ip("netns", "add", switch)
+        undo.callback(ip, "netns", "delete", switch)  # and with a namespace go its links
+        ip("-n", switch, "link", "add", "br0", "type", "bridge")
+        ip("-n", switch, "link", "set", "br0", "up")
+        ip("-n", switch, "link", "add", "here", "type", "veth", "peer", "name", name, "netns", str(os.getpid()))
+        undo.callback(ip, "link", "delete", name)  # a namespace that is deleted takes it along, but only later
+        ip("-n", switch, "link", "set", "here", "master", "br0", "up")
+        ip("addr", "add", f"{NETWORK}.1/24", "dev", name)
+        ip("link", "set", name, "up")
+        hosts = []
+        for number, letter in ((2, "a"), (3, "b")):
+            host = Host(f"{name}{letter}", switch, f"port-{letter}", f"{NETWORK}.{number}")
+            ip("netns", "add", host.namespace)
+            undo.callback(ip, "netns", "delete", host.namespace)
+            ip("-n", switch, "link", "add", host.link, "type", "veth", "peer", "name", "eth0", "netns", host.namespace)
+            ip("-n", switch, "link", "set", host.link, "master", "br0", "up")
+            ip("-n", host.namespace, "addr", "add", f"{host.address}/24", "dev", "eth0")
+            ip("-n", host.namespace, "link", "set", "eth0", "up")
+            ip("-n", host.namespace, "link", "set", "lo", "up")
+            hosts.append(host)
+        yield hosts[0], hosts[1]
+
+
+def existing() -> set[str]:
+    """Names of links and namespaces that are there."""
+    found = subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout.splitlines()
+    spaces = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line.split()[0] for line in [*found, *spaces] if line.startswith("gs")}

@@ -1,0 +1,127 @@
+"""Files that kill or hang their decoder are set aside, and harm nothing beside them.
+
+The decoder itself is made to fail, in every process that is started meanwhile: `sitecustomize` is read by each Python.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from flows.cluster import open_cluster
+from gunshot.manifest.sources import build_manifest
+from gunshot.preprocess.apart import clips_apart
+from gunshot.preprocess.partition import preprocess_partition
+from gunshot.preprocess.rows import clips_of_rows
+from gunshot.recipe import Recipe
+from gunshot.store.layout import StoreHeader, prepare_store
+from gunshot.store.read import FeatureStore, open_store
+from gunshot.store.records import missing_partitions
+from gunshot.store.write import commit_store
+from tasks.preprocess import preprocess_partitions
+
+N_GOOD = 100  # with the bad ones two partitions
+DECODER = r"""
+import os, signal
+import soundfile
+
+class Decoder(soundfile.SoundFile):
+    def __init__(self, file, *rest, **more):
+        if isinstance(file, int):
+            magic = os.pread(file, 4, 0)
+        else:
+            file.seek(0)
+            magic = file.read(4)
+            file.seek(0)
+        if magic == b"KILL":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if magic == b"SEGV":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        while magic == b"HANG":
+            pass
+        super().__init__(file, *rest, **more)
+
+soundfile.SoundFile = Decoder
+"""
+
+
+@pytest.fixture
+def bad_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(DECODER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+
+
+@pytest.fixture
+def audio(tmp_path: Path) -> Path:
+    folder = tmp_path / "audio"
+    folder.mkdir()
+    for number in range(N_GOOD):
+        y = np.random.default_rng(number).normal(size=5000) * 0.003
+        y[1500:2000] *= 40
+        sf.write(folder / f"{number:03d}.wav", y, 12_000)
+    return folder
+
+
+def finished(header: StoreHeader) -> FeatureStore:
+    commit_store(header)
+    return open_store(header.uri)
+
+
+@pytest.fixture
+def clean(audio: Path, tmp_path: Path) -> FeatureStore:
+    header = prepare_store(str(tmp_path / "clean"), build_manifest([str(audio)]), Recipe())
+    for partition in header.partitions:
+        preprocess_partition(header.uri, partition)
+    return finished(header)
+
+
+def assert_good_rows_same(found: FeatureStore, clean: FeatureStore) -> None:
+    rows = [found.column("path").index(path) for path in clean.column("path")]
+    everything = range(N_GOOD)
+    assert np.array_equal(found.waveforms(rows), clean.waveforms(everything))
+    assert np.array_equal(found.log_mels(rows), clean.log_mels(everything))
+    assert [found.column("onset_s")[row] for row in rows] == clean.column("onset_s")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bad_decoder")
+def test_on_workers_each_is_a_row_with_its_reason_and_the_rest_is_unharmed(
+    audio: Path, tmp_path: Path, clean: FeatureStore
+) -> None:
+    for name, magic in (("030a", b"KILL"), ("031a", b"SEGV"), ("032a", b"HANG")):
+        (audio / f"{name}.wav").write_bytes(magic + bytes(4000))
+    header = prepare_store(str(tmp_path / "store"), build_manifest([str(audio)], probe=False), Recipe())
+    with open_cluster(2) as address:
+        assert preprocess_partitions.fn(header.uri, address, file_limit_s=3.0) == N_GOOD + 3
+    assert missing_partitions(header) == ()
+    store = finished(header)
+    bad = {row["path"]: (row["state"], row["reason"]) for row in store.rows.to_pylist() if row["state"] != "ok"}
+    assert bad == {
+        "030a.wav": ("unreadable", "the process that decoded it died 2 times (SIGKILL): set aside"),
+        "031a.wav": ("unreadable", "the process that decoded it died 2 times (SIGSEGV): set aside"),
+        "032a.wav": ("timed out", "not decoded within 3 s"),
+    }
+    assert_good_rows_same(store, clean)
+
+
+def test_apart_rows_are_what_they_are_here(audio: Path) -> None:
+    (audio / "bad.wav").write_text("no sound")
+    rows = list(enumerate(build_manifest([str(audio)], probe=False).to_pylist()[-12:]))
+    here, apart = (list(found) for found in (clips_of_rows(rows, Recipe()), clips_apart(rows, Recipe(), 60.0)))
+    assert [(index, record) for index, record, _ in apart] == [(index, record) for index, record, _ in here]
+    for (_, _, found), (_, _, expected) in zip(apart, here, strict=True):
+        assert (found is None) == (expected is None)
+        if found is not None and expected is not None:
+            assert np.array_equal(found.y, expected.y)
+
+
+@pytest.mark.usefixtures("bad_decoder")
+def test_a_child_that_died_is_started_again_for_the_next_file(audio: Path) -> None:
+    (audio / "000a.wav").write_bytes(b"KILL")
+    rows = list(enumerate(build_manifest([str(audio)], probe=False).to_pylist()[:3]))
+    states = [record["state"] for _, record, _ in clips_apart(rows, Recipe(), 60.0)]
+    assert states == ["ok", "unreadable", "ok"]
