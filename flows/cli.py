@@ -20,12 +20,29 @@ from typing import Any
 
 import click
 
+from flows.commands.datasets import datasets
+from flows.commands.store import store
+from flows.commands.synthesize import synthesize
 from gunshot import __version__
-from gunshot.errors import DatasetError, GunshotError, ManifestError, RunError, StorageError
+from gunshot.errors import (
+    DatasetError,
+    GunshotError,
+    LeaseError,
+    ManifestError,
+    RunError,
+    StorageError,
+    StoreDamagedError,
+)
 
 __all__ = ["cli", "main"]
 
-_RUN_FAILED: tuple[type[GunshotError], ...] = (RunError, StorageError, DatasetError)
+_RUN_FAILED: tuple[type[GunshotError], ...] = (
+    RunError,
+    StorageError,
+    DatasetError,
+    LeaseError,
+    StoreDamagedError,
+)
 
 _ENVIRONMENT = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the flows print their own lines
@@ -175,9 +192,20 @@ def manifest(inputs: tuple[str, ...], out: str, labels: str | None, as_json: boo
 @click.option("--recipe", metavar="TOML", help="Feature configuration; the default one if not given.")
 @_cluster
 @_failed
+@click.option(
+    "--file-limit-s", type=float, default=300.0, show_default=True, metavar="S", help="Longest time for one recording."
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Say what a run would do, and do nothing.")
 @_json
-def preprocess(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
-    """Cut clips from recordings and write them with their features into a store."""
+def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parameters: Any) -> None:
+    """Cut clips from recordings and write them with their features into a store; a rerun does only what is missing."""
+    if only_plan:
+        from gunshot.preprocess.plan import plan_preprocess
+
+        names = ("store", "labels", "recipe", "workers")
+        plan = plan_preprocess(list(inputs), **{name: parameters[name] for name in names})
+        _finish(plan, plan.lines(), as_json)
+        return
     from flows.preprocess import preprocess as run
 
     summary = run(inputs=list(inputs), **parameters)
@@ -257,104 +285,5 @@ def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     _finish(summary, lines, as_json)
 
 
-@cli.group()
-def synthesize() -> None:
-    """Make synthetic recordings from physics and a seed."""
-
-
-@synthesize.command()
-@click.option("--out", required=True, metavar="DIR")
-@click.option("--gunshots", type=int, default=300, show_default=True, metavar="N")
-@click.option("--others", type=int, default=300, show_default=True, metavar="N")
-@click.option(
-    "--groups", type=int, default=20, show_default=True, metavar="N", help="Scenes; a group holds both classes."
-)
-@click.option("--seed", type=int, default=0, show_default=True)
-def corpus(out: str, gunshots: int, others: int, groups: int, seed: int) -> None:
-    """Write labelled clips: gunshots, and sounds that resemble them."""
-    from pathlib import Path
-
-    from gunshot.synthetic import write_corpus
-
-    table = write_corpus(Path(out), n_gunshots=gunshots, n_others=others, n_groups=groups, seed=seed)
-    click.echo(f"label table: {table}")
-
-
-@synthesize.command()
-@click.option("--out", required=True, metavar="DIR")
-@click.option("--recordings", type=int, default=4, show_default=True, metavar="N")
-@click.option("--duration-s", type=float, default=300.0, show_default=True, help="Of each recording.")
-@click.option("--shots", type=int, default=40, show_default=True, metavar="N")
-@click.option("--confusers", type=int, default=40, show_default=True, metavar="N")
-@click.option("--sr", type=int, default=48_000, show_default=True, help="Sample rate [Hz].")
-@click.option("--start", default="2026-01-01T18:00:00+00:00", show_default=True, help="Of the first recording.")
-@click.option("--format", "container", type=click.Choice(["WAV", "FLAC"]), default="WAV", show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-def archive(
-    out: str, recordings: int, shots: int, confusers: int, start: str, container: Any, **parameters: Any
-) -> None:
-    """Write long recordings with planted shots, and truth.csv with their times."""
-    from datetime import datetime
-    from pathlib import Path
-
-    from gunshot.errors import ParameterError
-    from gunshot.synthetic import write_archive
-
-    try:
-        begins = datetime.fromisoformat(start)
-    except ValueError:
-        raise ParameterError(
-            f"--start must be an ISO 8601 time such as 2026-01-01T18:00:00+00:00; got {start!r}"
-        ) from None
-    table = write_archive(
-        Path(out),
-        n_recordings=recordings,
-        n_shots=shots,
-        n_confusers=confusers,
-        start=begins,
-        container=container,
-        **parameters,
-    )
-    click.echo(f"truth: {table}")
-
-
-@cli.group()
-def datasets() -> None:
-    """Fetch public data sets."""
-
-
-@datasets.command("list")
-def list_datasets() -> None:
-    """Show what can be fetched, its size and its licence."""
-    from gunshot.datasets import available, describe
-
-    click.echo("\n\n".join(describe(dataset) for dataset in available()))
-
-
-@datasets.command()
-@click.argument("name")
-@click.option("--out", default="datasets", show_default=True, metavar="DIR", help="The set goes into DIR/NAME.")
-def fetch(name: str, out: str) -> None:
-    """Download a set, check it, unpack it and label it; goes on where an earlier fetch ended."""
-    from pathlib import Path
-
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    from gunshot.datasets import describe, fetch_dataset, find_dataset, is_fetched
-    from gunshot.manifest.sources import build_manifest
-    from gunshot.manifest.table import counts_table, dataset_table, write_manifest
-
-    click.echo(describe(find_dataset(name)), err=True)
-    if is_fetched(name, Path(out)):
-        click.echo(f"{name} is already in {out}; nothing to fetch", err=True)
-    console = Console(stderr=True)
-    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        line = bar.add_task(name, total=None)
-        labels = fetch_dataset(
-            name, Path(out), progress=lambda done, total: bar.update(line, completed=done, total=total)
-        )
-    table = build_manifest([str(labels.parent)])
-    write_manifest(table, labels.parent / "manifest.parquet")
-    click.echo(f"{dataset_table(table)}\n\n{counts_table(table)}\nlabel table: {labels}")
+for group in (synthesize, datasets, store):
+    cli.add_command(group)

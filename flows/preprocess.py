@@ -57,6 +57,7 @@ def preprocess(
     scheduler: str | None = None,
     cluster: str | None = None,
     max_failed_fraction: float = 0.1,
+    file_limit_s: float = 300.0,
 ) -> PreprocessSummary:
     """Read recordings and write their clips and features; a rerun does only what is missing.
 
@@ -78,6 +79,8 @@ def preprocess(
         A cluster profile to use instead: the name of a shipped one, or a YAML file.
     max_failed_fraction : float
         More failed rows than this fail the run, and the store stays uncommitted.
+    file_limit_s : float
+        A recording that a worker is busy with for longer is timed out [s].
 
     Returns
     -------
@@ -87,6 +90,8 @@ def preprocess(
     choose_profile(workers, scheduler, cluster)  # a mistake in it is told before any work, and if there is none
     if not 0 <= max_failed_fraction <= 1:
         raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
+    if not file_limit_s > 0:
+        raise ParameterError(f"--file-limit-s must be more than 0 s; got {file_limit_s:g}")
     rules = read_recipe(recipe)
     with artifacts.stage("list", None, "rows") as advance:
         manifest = build_manifest(inputs, labels=labels, probe=False)  # each file is opened once, on a worker
@@ -94,7 +99,7 @@ def preprocess(
     with lease(store) as held:
         header = prepare_generation(store, manifest, rules)
         with open_cluster(workers, scheduler, cluster) as address:
-            computed = preprocess_partitions(header.uri, address)
+            computed = preprocess_partitions(header.uri, address, file_limit_s)
         summary = _summary(store, header, computed)
         if summary.failures:
             artifacts.table("preprocess-failures", summary.failures, "Rows that are not ok, with reasons")

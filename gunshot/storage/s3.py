@@ -2,8 +2,9 @@
 
 Conventions
 -----------
-botocore repeats what fails and no one else does, so that the waits do not multiply; ``AWS_MAX_ATTEMPTS`` and
-``AWS_RETRY_MODE`` overrule what is set here. No request waits for ever. An object is read with one request (one for
+botocore repeats what fails for some seconds (``AWS_MAX_ATTEMPTS`` and ``AWS_RETRY_MODE`` overrule what is set here);
+an outage is borne for two minutes, if the server has ever answered: a wrong address is told soon. s3fs repeats nothing,
+so that the waits do not multiply. No request waits for ever. An object is read with one request (one for
 every `PART_BYTES`), and what is read is all of it, of one version, or an error.
 """
 
@@ -11,11 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 from aiohttp import ClientError as ConnectionFault
-from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    SSLError,
+)
+from botocore.exceptions import ConnectionError as NoConnection
 from s3fs import S3FileSystem
 
 __all__ = ["PART_BYTES", "Bucket", "bucket_options"]
@@ -23,14 +32,19 @@ __all__ = ["PART_BYTES", "Bucket", "bucket_options"]
 PART_BYTES = 50 * 2**20
 """Larger objects are read in parts of so many bytes, several at a time."""
 
-_ATTEMPTS = 10
+_ATTEMPTS = 5
 _CONNECT_WITHIN_S = 5
 _ANSWER_WITHIN_S = 30
-_LONGEST_S = 900.0
+_LONGEST_S = 600.0
+_PATIENCE_S = 120.0
+_WAIT_S = 0.2
+_LONGEST_WAIT_S = 10.0
 _TURNS = 5
-_WAIT_S = 0.1
 _WRITER = "gunshot-writer"
 _IS_THERE = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+
+_HAVE_ANSWERED: set[str] = set()
+"""Addresses of servers that this process has had an answer from."""
 
 
 def bucket_options() -> dict[str, Any]:
@@ -41,9 +55,9 @@ def bucket_options() -> dict[str, Any]:
     dict
         Keyword arguments.
     """
-    # "standard" waits at most 20 s between attempts, so ten of them bridge about a minute: longer than servers take
-    # to start again. "legacy", botocore's default, ends after 5 attempts and 7 s, or with ten waits for minutes at the
-    # end. "adaptive" holds back all requests of a client when one place in the bucket is busy.
+    # botocore is for hiccups: five attempts take about 7 s. It cannot be told to bear an outage: "standard" has a
+    # quota, which sixteen requests at a time used up within 24 s (and with ten attempts one in four was given up after
+    # 30 s); the waits of "legacy" double without end; "adaptive" holds back all requests where one place is busy.
     retries: dict[str, Any] = {}
     if "AWS_MAX_ATTEMPTS" not in os.environ:
         retries["total_max_attempts"] = _ATTEMPTS
@@ -57,7 +71,7 @@ def bucket_options() -> dict[str, Any]:
 class Bucket(S3FileSystem):  # type: ignore[misc]
     """All buckets of one object store."""
 
-    retries = 1  # botocore repeats
+    retries = 1
 
     async def set_session(self, *args: Any, **more: Any) -> Any:
         """The client, which is opened if need be, and asks for no leave before it sends a body.
@@ -83,17 +97,21 @@ class Bucket(S3FileSystem):  # type: ignore[misc]
     _connect = set_session
 
     async def _call_s3(self, method: str, *args: Any, **more: Any) -> Any:
-        turn = 0
+        began, turn = monotonic(), 0
         while True:
             try:
                 # a connection that takes no more bytes has no time limit of its own
                 async with asyncio.timeout(_LONGEST_S):
-                    return await super()._call_s3(method, *args, **more)
-            except ConnectionFault:  # the text of an error that broke off: botocore does not see it
-                turn += 1
-                if turn == _TURNS:
+                    answer = await super()._call_s3(method, *args, **more)
+            except Exception as error:
+                known = self._s3 is not None and self._s3.meta.endpoint_url in _HAVE_ANSWERED
+                if not (_may_pass(error) and known and monotonic() - began < _PATIENCE_S):
                     raise
-            await asyncio.sleep(_WAIT_S * 2**turn)
+            else:
+                _HAVE_ANSWERED.add(self._s3.meta.endpoint_url)
+                return answer
+            await asyncio.sleep(random.random() * min(_WAIT_S * 2**turn, _LONGEST_WAIT_S))  # noqa: S311
+            turn += 1
 
     async def _cat_file(
         self, path: str, version_id: Any = None, start: Any = None, end: Any = None, **more: Any
@@ -130,7 +148,7 @@ class Bucket(S3FileSystem):  # type: ignore[misc]
                 turn += 1
                 if turn == _TURNS:
                     raise
-            await asyncio.sleep(_WAIT_S * 2**turn)
+            await asyncio.sleep(random.random() * _WAIT_S * 2**turn)  # noqa: S311
 
     async def _pipe_file(self, path: str, data: bytes, *args: Any, mode: str = "overwrite", **more: Any) -> Any:
         if mode != "create":
@@ -155,6 +173,14 @@ class Bucket(S3FileSystem):  # type: ignore[misc]
             return None
         found: str | None = head.get("Metadata", {}).get(_WRITER)
         return found
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a request that failed may be answered later: nobody was there, or a server said that it cannot now."""
+    if isinstance(error, OSError) and isinstance(error.__cause__, ClientError):
+        status = int(error.__cause__.response["ResponseMetadata"].get("HTTPStatusCode", 0))
+        return status in {429, 500, 502, 503, 504} or _code(error) == "RequestTimeout"
+    return isinstance(error, (NoConnection, HTTPClientError, ConnectionFault)) and not isinstance(error, SSLError)
 
 
 def _send_at_once(params: dict[str, Any], **_: Any) -> None:

@@ -20,7 +20,7 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gunshot.errors import StorageError, StoreError, StoreIncompleteError, TransientStorageError
+from gunshot.errors import StorageError, StoreDamagedError, StoreIncompleteError, TransientStorageError
 from gunshot.manifest.table import manifest_digest
 from gunshot.storage import delete, exists, join, list_files, read_bytes
 from gunshot.store.generations import current, generations
@@ -181,17 +181,19 @@ def _check_partition(header: StoreHeader, index: int) -> tuple[str | None, Count
     partition = header.partition(index)
     try:
         record = read_record(header, index)
-        if record.column("row").to_pylist() != list(range(partition.start, partition.stop)):
-            return "its commit record is of other rows", Counter()
-        for name in ARRAYS:
-            read_partition(header, index, name, record)
+        rows, states = (record.column(name).to_pylist() for name in ("row", "state"))
     except TransientStorageError:
         raise
-    except StoreError:
-        return f"{name} is not what was committed: an object was lost or changed", Counter()
     except (StorageError, pa.ArrowException, OSError, KeyError) as error:
         return f"its commit record cannot be read: {' '.join(str(error).split())}", Counter()
-    return None, Counter(record.column("state").to_pylist())
+    if rows != list(range(partition.start, partition.stop)):
+        return "its commit record is of other rows", Counter()
+    for name in ARRAYS:
+        try:
+            read_partition(header, index, name, record)
+        except StoreDamagedError:
+            return f"{name} is not what was committed: an object was lost or changed", Counter(states)
+    return None, Counter(states)
 
 
 def _commit_fault(header: StoreHeader, states: Counter[str], n_written: int) -> str | None:

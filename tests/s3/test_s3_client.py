@@ -20,10 +20,10 @@ Through = Callable[[Plan], FaultProxy]
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few attempts, and no waits between them."""
+    """Few attempts, no waits between them, and little patience."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     monkeypatch.setattr("random.random", lambda: 0.0)
-    monkeypatch.setattr(s3, "_WAIT_S", 0.0)
+    monkeypatch.setattr(s3, "_PATIENCE_S", 1.0)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ class TestWaiting:
             retries = access.filesystem("s3").s3.meta.config.retries
             return retries["mode"], retries["total_max_attempts"]
 
-        assert found() == ("standard", 10)
+        assert found() == ("standard", 5)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "4")
         monkeypatch.setenv("AWS_RETRY_MODE", "legacy")
         assert found() == ("legacy", 4)

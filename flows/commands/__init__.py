@@ -1,0 +1,1 @@
+"""Groups of commands: each a module that imports click alone until one of its commands runs."""
