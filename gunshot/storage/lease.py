@@ -21,7 +21,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from gunshot.errors import LeaseError, StorageError, TransientStorageError
-from gunshot.storage.access import is_remote, join
+from gunshot.storage.access import is_remote, join, local_path
 from gunshot.storage.listing import list_files
 from gunshot.storage.objects import create_bytes, delete, delete_leftovers, exists, read_bytes, write_bytes
 
@@ -122,6 +122,9 @@ class Lease:
         if self._lost is None:
             with suppress(StorageError):
                 delete(self.uri)
+            if not is_remote(self.uri):
+                with suppress(OSError):  # who waits for it has put something there
+                    local_path(self.uri).parent.rmdir()
 
 
 def _newest(folder: str) -> str | None:
@@ -172,7 +175,13 @@ def _acquire(folder: str, place: str, length_s: float) -> Lease:
             continue  # it ended while we watched: look again
         number = int(newest.rpartition("/")[2].partition(".")[0]) + 1 if newest else 1
         uri = join(folder, f"{number:08d}.json")
-        if create_bytes(uri, me.encoded()):
+        try:
+            is_ours = create_bytes(uri, me.encoded())
+        except StorageError:
+            if is_remote(uri) or Path(folder).is_dir():
+                raise
+            continue  # its last holder has just removed the empty folder
+        if is_ours:
             if newest is not None:
                 delete_leftovers(place)
             for info in list_files(folder, [".json"]):

@@ -96,6 +96,10 @@ class Bucket(S3FileSystem):  # type: ignore[misc]
 
     _connect = set_session
 
+    @property
+    def _address(self) -> str:
+        return "" if self._s3 is None else str(self._s3.meta.endpoint_url)
+
     async def _call_s3(self, method: str, *args: Any, **more: Any) -> Any:
         began, turn = monotonic(), 0
         while True:
@@ -104,11 +108,11 @@ class Bucket(S3FileSystem):  # type: ignore[misc]
                 async with asyncio.timeout(_LONGEST_S):
                     answer = await super()._call_s3(method, *args, **more)
             except Exception as error:
-                known = self._s3 is not None and self._s3.meta.endpoint_url in _HAVE_ANSWERED
-                if not (_may_pass(error) and known and monotonic() - began < _PATIENCE_S):
+                is_there = isinstance(error, (OSError, ConnectionFault)) or self._address in _HAVE_ANSWERED
+                if not (_may_pass(error) and is_there and monotonic() - began < _PATIENCE_S):
                     raise
             else:
-                _HAVE_ANSWERED.add(self._s3.meta.endpoint_url)
+                _HAVE_ANSWERED.add(self._address)
                 return answer
             await asyncio.sleep(random.random() * min(_WAIT_S * 2**turn, _LONGEST_WAIT_S))  # noqa: S311
             turn += 1

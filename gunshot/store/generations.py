@@ -160,8 +160,8 @@ def survey_generation(uri: str, manifest: pa.Table, recipe: Recipe) -> Survey:
     place = join(uri, "generations", name)
     nothing = pa.nulls(manifest.num_rows, pa.int64())
     there = generations(uri)
-    if not there and exists(join(uri, "zarr.json")):
-        raise StoreError(f"{uri} holds something else than a feature store with generations; give another --store")
+    if not there and any(exists(join(uri, name)) for name in ("zarr.json", "model.json", "recordings")):
+        raise StoreError(f"{uri} holds something else than a feature store; give another --store")
     for header in there:
         check_recipe(header, recipe)
         if _name(header.uri) == name:

@@ -28,7 +28,8 @@ from gunshot.models.bundle import load_bundle, save_bundle
 from gunshot.preprocess.partition import preprocess_partition
 from gunshot.recipe import ClipRule, Recipe
 from gunshot.scoring.results import read_table
-from gunshot.store.layout import commit_uri, prepare_store
+from gunshot.store.generations import current, prepare_generation, publish
+from gunshot.store.layout import commit_uri
 from gunshot.store.read import open_store
 from gunshot.store.write import commit_store
 from gunshot.training import train_model
@@ -133,7 +134,7 @@ class Place:
         self._make_store(self.unlabelled, build_manifest([str(labelled / "other")]), Recipe())
         self.open_store = folder / "open.zarr"
         shutil.copytree(self.store, self.open_store)
-        Path(commit_uri(str(self.open_store))).unlink()
+        Path(commit_uri(current(str(self.open_store)))).unlink()
         self.other_model = folder / "other-model"
         self._make_other_model()
         self.damaged_model = folder / "damaged-model"
@@ -154,10 +155,11 @@ class Place:
 
     @staticmethod
     def _make_store(out: Path, manifest: Any, recipe: Recipe) -> None:
-        header = prepare_store(str(out), manifest, recipe)
+        header = prepare_generation(str(out), manifest, recipe)
         for partition in header.partitions:
             preprocess_partition(header.uri, partition)
         commit_store(header)
+        publish(str(out), header)
 
     def _make_other_model(self) -> None:
         """A model for longer clips."""
@@ -210,11 +212,8 @@ MISTAKES: list[tuple[str, int, str]] = [
         2,
         "mel.n_mels 40 there, 32 here; give another --store",
     ),
-    (
-        "preprocess {audio}/gunshot --store {store} --workers 0",
-        2,
-        r"holds manifest \w+, this run's is \w+ .*another --store",
-    ),
+    ("preprocess {audio} --store {model} --workers 0", 2, "holds something else than a feature store"),
+    ("preprocess {audio} --store {new} --file-limit-s 0", 2, "--file-limit-s must be more than 0 s; got 0"),
     ("preprocess {audio} --store {new} --workers 2 --scheduler tcp://h:1", 2, "give one of them"),
     ("preprocess {audio} --store {new} --workers -1", 2, "--workers must be 0 or more; got -1"),
     ("preprocess {audio} --store {new} --max-failed-fraction 1.5", 2, r"--max-failed-fraction must lie in \[0, 1\]"),
@@ -277,7 +276,7 @@ class TestMistakes:
         ended = gunshot(*words)
         assert ended.code == code
         assert ended.out == ""
-        stages = r"(manifest|preprocess|augment|train-\w+|evaluate|score) +\d+ [a-z]+ in [\d.]+ s"
+        stages = r"(list|preprocess|augment|train-\w+|evaluate|score) +\d+ [a-z]+ in [\d.]+ s"
         lines = [line for line in ended.err.splitlines() if not re.fullmatch(stages, line)]
         assert len(lines) == 1, ended.err
         assert re.match(f"gunshot: .*{message}", lines[0])

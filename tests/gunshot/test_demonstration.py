@@ -102,7 +102,7 @@ def rows_of(*rows: tuple[str, int | None, float | None, str, str]) -> tuple[Any,
     predictions = pa.table({"row": usable, "split": [rows[index][4] for index in usable]})
     bundle: Any = None
     header: Any = None
-    return FeatureStore(header, table), Evaluation(bundle, predictions, {}, {}, False)
+    return FeatureStore(header, table, ()), Evaluation(bundle, predictions, {}, {}, False)
 
 
 class TestHeldOutArchive:

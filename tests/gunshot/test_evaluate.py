@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -84,6 +85,9 @@ class TestOnItsOwnStore:
         details = json.loads((bundle / "model.json").read_text())
         highest = max(rows_of(evaluation, "test"), key=lambda row: row["score"])
         details["operating_point"]["threshold"] = highest["score"]
+        weights = (bundle / details["weights"]["name"]).read_bytes()
+        rest = f"{details['recipe_digest']}{highest['score']!r}"
+        details["digest"] = hashlib.sha256(weights + rest.encode()).hexdigest()[:16]
         (bundle / "model.json").write_text(json.dumps(details))
         again = evaluate_bundle(small_store, str(bundle))
         assert [row["row"] for row in rows_of(again, "test") if row["called"]] == [highest["row"]]

@@ -434,10 +434,11 @@ class TestWhatIsRecorded:
         assert table.column("group").to_pylist() == store.column("group")
         assert table.schema.metadata[b"manifest_digest"] == store.header.manifest_digest.encode()
 
-    def test_the_digest_follows_from_weights_and_recipe(self, logistic_bundle: str) -> None:
+    def test_the_digest_follows_from_weights_recipe_and_threshold(self, logistic_bundle: str) -> None:
         bundle = load_bundle(logistic_bundle)
         weights = Path(logistic_bundle, "weights.npz").read_bytes()
-        assert bundle.digest == hashlib.sha256(weights + bundle.recipe.digest.encode()).hexdigest()[:16]
+        rest = f"{bundle.recipe.digest}{bundle.operating_point.threshold!r}"
+        assert bundle.digest == hashlib.sha256(weights + rest.encode()).hexdigest()[:16]
 
 
 def test_a_model_reads_what_its_rule_says(small_store: str) -> None:

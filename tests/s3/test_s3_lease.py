@@ -16,8 +16,8 @@ from tests.s3.faults import FaultProxy, Plan
 
 # holds the lease as a process of another machine would, whose end nobody sees: "held", and then it lives until killed
 HOLDER = r"""
-import sys, time
-import gunshot.storage.lease as module
+import importlib, sys, time
+module = importlib.import_module("gunshot.storage.lease")
 from gunshot.errors import LeaseError
 
 place, length_s, host, stays_s = sys.argv[1], float(sys.argv[2]), sys.argv[3], float(sys.argv[4])

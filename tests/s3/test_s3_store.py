@@ -19,7 +19,7 @@ from gunshot.recipe import Recipe
 from gunshot.storage import delete_tree, exists, list_files, read_bytes, write_bytes
 from gunshot.store.layout import StoreHeader, prepare_store
 from gunshot.store.read import FeatureStore, open_store
-from gunshot.store.records import failed_rows, missing_partitions, record_states
+from gunshot.store.records import failed_rows, missing_partitions, read_record, record_states
 from gunshot.store.write import commit_store
 from tasks.preprocess import preprocess_partitions
 
@@ -154,7 +154,9 @@ class TestFaults:
         self, archive: Path, prefix: str, fresh_clients: Callable[[], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         manifest = build_manifest([str(archive / "dog")])
-        store = FeatureStore(prepare_store(f"{prefix}/store", manifest, Recipe()), manifest)
+        header = prepare_store(f"{prefix}/store", manifest, Recipe())
+        preprocess_partition(header.uri, header.partitions[0])
+        store = FeatureStore(header, manifest, (read_record(header, 0),))
         fresh_clients()
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -168,7 +170,9 @@ class TestFaults:
         self, archive: Path, prefix: str, fresh_clients: Callable[[], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         manifest = build_manifest([str(archive / "dog")])
-        store = FeatureStore(prepare_store(f"{prefix}/store", manifest, Recipe()), manifest)
+        header = prepare_store(f"{prefix}/store", manifest, Recipe())
+        preprocess_partition(header.uri, header.partitions[0])
+        store = FeatureStore(header, manifest, (read_record(header, 0),))
         fresh_clients()
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         with pytest.raises(StorageError, match=f"cannot read {prefix}/store: access denied; check") as caught:

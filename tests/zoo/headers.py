@@ -97,6 +97,10 @@ _LONG = struct.pack("<QQQI", 1 << 62, 1 << 62, 1 << 61, 0)
 
 SIZES = (
     _of("no samples", "a whole WAV of no samples", lambda _: wav(np.zeros((0, 1))), **_EMPTY),
+    _of(
+        "no samples, LIST behind", "data size 0, and a LIST chunk that is no sound",
+        lambda _: riff(fmt(), chunk(b"data", b""), chunk(b"LIST", b"INFOICMT" + bytes(50))), **_EMPTY,
+    ),
     _of("never finalised, sizes 0 and 8", "RIFF size 8, data size 0, sound behind it", _sized(0, 8), read_s=1.0),
     _of("never finalised, sizes 0", "RIFF and data size 0, sound behind them", _sized(0, 0), read_s=1.0),
     _of("never finalised, sizes of a header", "RIFF size 36, data size 0", _sized(0, 36), read_s=1.0),

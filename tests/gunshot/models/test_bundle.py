@@ -53,7 +53,8 @@ def put_weights(folder: Path, content: bytes, *, honest: bool) -> None:
     if honest:
         details["weights"]["sha256"] = hashlib.sha256(content).hexdigest()
         recipe = Recipe.model_validate(details["recipe"])
-        details["digest"] = hashlib.sha256(content + recipe.digest.encode()).hexdigest()[:16]
+        threshold = repr(details["operating_point"]["threshold"])
+        details["digest"] = hashlib.sha256(content + f"{recipe.digest}{threshold}".encode()).hexdigest()[:16]
         (folder / "model.json").write_text(json.dumps(details))
 
 
