@@ -39,9 +39,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = pytest.mark.skip(reason="slow: give --run-slow")
     silent = pytest.mark.skip(reason=f"no real recordings at {AUDIO}")
     for item in items:
-        if "slow" in item.keywords and not config.getoption("--run-slow"):
+        if item.get_closest_marker("slow") and not config.getoption("--run-slow"):
             item.add_marker(slow)
-        if "audio" in item.keywords and not AUDIO.is_dir():
+        if item.get_closest_marker("audio") and not AUDIO.is_dir():
             item.add_marker(silent)
 
 

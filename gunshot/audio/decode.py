@@ -21,7 +21,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from gunshot.audio.pcm import PlainSamples, plain_header
-from gunshot.audio.probe import AudioHeader, wav_data
+from gunshot.audio.probe import AudioHeader, sound_data, wav_data
 from gunshot.errors import AudioError, StorageError, TransientStorageError
 from gunshot.storage import is_remote, read_bytes
 
@@ -42,6 +42,9 @@ _UNKNOWN_FRAMES = 1 << 62
 
 _LEAST_SR = 1000
 """Lower rates come from damaged headers [Hz]; resampling from 1 Hz would take days and all memory."""
+
+_LARGEST_SR = 10_000_000
+"""Higher rates come from damaged headers [Hz]: a minute of sound would be a sample."""
 
 _LARGEST_SAMPLE = 1e12
 """Integers written as floats pass; noise read as floats does not, and would overflow a spectrum."""
@@ -117,10 +120,11 @@ class Recording:
             raise AudioError("empty", "the file has 0 bytes")
         data = wav_data(self._file, size)
         header = plain_header(data, size)
-        if data and header and header.sr >= _LEAST_SR:
+        if data and header and _LEAST_SR <= header.sr <= _LARGEST_SR:
             self.header, self._end, self._seeks = header, header.n_frames, True
             self._plain = PlainSamples(self._file, data.offset_bytes, header)
             return
+        lies = data or sound_data(self._file, size)  # before the decoder, which shares the file's position
         self._start_decoder()
         self._seeks = sf.SoundFile.seekable(self._sound) and self._sound.format not in _NO_SEEK
         sound = self._sound
@@ -132,10 +136,10 @@ class Recording:
         if self._end <= 0:
             sound.close()
             raise AudioError("empty", "the header declares no samples (recorder stopped before finalising?)")
-        if sound.samplerate < _LEAST_SR:
+        if not _LEAST_SR <= sound.samplerate <= _LARGEST_SR:
             sound.close()
             raise AudioError("unreadable", f"the header declares a sample rate of {sound.samplerate} Hz")
-        if data and (missing := data.missing_bytes(size)):
+        if lies and (missing := lies.missing_bytes(size)):
             self.defect = f"truncated: {missing} bytes fewer than the header declares"
 
     def _start_decoder(self) -> None:

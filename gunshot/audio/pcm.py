@@ -3,7 +3,7 @@
 Conventions
 -----------
 Header and samples are those of libsndfile to the last bit: integers over their full scale, floats as they are. Only
-finalised, whole RIFF files of 16, 24 or 32 bit integers or 32 bit floats, whose header agrees with itself, are read
+whole RIFF files of 16, 24 or 32 bit integers or 32 bit floats, whose header agrees with itself, are read
 here; all else is left to libsndfile.
 """
 
@@ -58,6 +58,8 @@ def plain_header(data: WavData | None, size: int) -> AudioHeader | None:
     if frame_bytes != n_channels * _BYTES[subtype] or byte_rate != sr * frame_bytes:
         return None
     n_bytes = data.declared_bytes
+    if n_bytes is None:  # never finalised: libsndfile takes a 0 for true
+        n_bytes = (size - data.offset_bytes) // frame_bytes * frame_bytes
     if not n_bytes or n_bytes % frame_bytes or data.missing_bytes(size):
         return None
     return AudioHeader(sr, n_channels, n_bytes // frame_bytes, container, subtype)

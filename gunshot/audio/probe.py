@@ -9,10 +9,11 @@ without an error, so the size that the header declares is read here and compared
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-__all__ = ["AUDIO_SUFFIXES", "AudioHeader", "WavData", "missing_wav_bytes", "wav_data"]
+__all__ = ["AUDIO_SUFFIXES", "AudioHeader", "WavData", "missing_wav_bytes", "sound_data", "wav_data"]
 
 AUDIO_SUFFIXES = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".caf", ".au",
@@ -56,7 +57,7 @@ class AudioHeader:
 
 @dataclass(frozen=True, slots=True)
 class WavData:
-    """Where the sound of a RIFF, RF64 or BW64 WAV lies.
+    """Where the sound of a file of chunks lies.
 
     Attributes
     ----------
@@ -125,9 +126,82 @@ def wav_data(file: BinaryIO, size: int) -> WavData | None:
         if name == b"data":
             if length == 0xFFFFFFFF and declared_64 is not None:
                 length = declared_64
-            return WavData(position + 8, None if length in _UNKNOWN_SIZES else length, head[:4], format_chunk)
+            is_unknown = length in _UNKNOWN_SIZES and not _ends_in_chunks(file, position + 8, size)
+            return WavData(position + 8, None if is_unknown else length, head[:4], format_chunk)
         position += 8 + length + length % 2
     return None
+
+
+def _ends_in_chunks(file: BinaryIO, position: int, size: int) -> bool:
+    """Whether whole chunks, and no sound, are between here and the end of a WAV."""
+    if position == size:
+        return False
+    while position + 8 <= size:
+        file.seek(position)
+        name, length = struct.unpack("<4sI", file.read(8))
+        if not all(0x20 <= letter < 0x7F for letter in name):
+            return False
+        position += 8 + length + length % 2
+    return position == size
+
+
+_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+
+
+def sound_data(file: BinaryIO, size: int) -> WavData | None:
+    """Find the sound of a RIFX, AIFF, W64 or AU file, whose lengths libsndfile corrects without a word.
+
+    Parameters
+    ----------
+    file : binary file
+        The file; its position is changed.
+    size : int
+        Its size [bytes].
+
+    Returns
+    -------
+    WavData or None
+        None for other containers and where no sound is found.
+    """
+    file.seek(0)
+    head = file.read(40)
+    if head[:4] == b".snd" and len(head) >= 24:
+        offset, length = struct.unpack(">II", head[4:12])
+        return WavData(offset, None if length in _UNKNOWN_SIZES else length, head[:4], b"")
+    if (head[:4], head[8:12]) in {(b"RIFX", b"WAVE"), (b"FORM", b"AIFF"), (b"FORM", b"AIFC")}:
+        chunks = _big_endian_chunks(file, size)
+    elif head[:4] == b"riff" and head[24:28] == b"wave":
+        chunks = _w64_chunks(file, size)
+    else:
+        return None
+    for name, offset, length in chunks:
+        if name in {b"data", b"SSND", _W64_DATA}:
+            return WavData(offset, None if length in _UNKNOWN_SIZES else length, head[:4], b"")
+    return None
+
+
+def _big_endian_chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and length of each chunk of RIFX and AIFF."""
+    position = 12
+    while position + 8 <= size:
+        file.seek(position)
+        name, length = struct.unpack(">4sI", file.read(8))
+        if not all(0x20 <= letter < 0x7F for letter in name):
+            return
+        yield name, position + 8, length
+        position += 8 + length + length % 2
+
+
+def _w64_chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and length of each chunk of W64, whose lengths include their own 24 bytes."""
+    position = 40
+    while position + 24 <= size:
+        file.seek(position)
+        name, length = struct.unpack("<16sQ", file.read(24))
+        if length < 24:
+            return
+        yield name, position + 24, length - 24
+        position += (length + 7) // 8 * 8
 
 
 def missing_wav_bytes(file: BinaryIO, size: int) -> int:
