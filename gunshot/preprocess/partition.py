@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gunshot.clips import features
+from gunshot.memory import keep_freed_memory
 from gunshot.partition import Partition
 from gunshot.preprocess.apart import clips_apart
 from gunshot.preprocess.rows import Row, clips_of_rows
@@ -82,6 +83,7 @@ def preprocess_partition(
         If the store cannot be read or written.
     """
     began = perf_counter()
+    keep_freed_memory()
     header = read_header(store)
     record = find_record(header, partition.index)
     if record is not None:  # Dask runs a unit again whose worker died after its end

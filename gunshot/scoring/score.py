@@ -25,6 +25,7 @@ import numpy as np
 from gunshot.audio.decode import Recording
 from gunshot.audio.probe import AUDIO_SUFFIXES
 from gunshot.errors import AudioError, ManifestError, StorageError
+from gunshot.memory import keep_freed_memory
 from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.scoring.detections import Detection, merge_clips
 from gunshot.scoring.gate import BLOCK_S, stream_candidates
@@ -206,6 +207,7 @@ def score_batch(bundle_uri: str, bundle_digest: str, results: str, batch: Scorin
         If the tables cannot be written.
     """
     began = perf_counter()
+    keep_freed_memory()
     bundle = _bundle(bundle_uri, bundle_digest)
     recordings: list[Row] = []
     detections: list[Row] = []

@@ -90,10 +90,10 @@ def tried(work: Callable[[], Result], turns: int = 4) -> Result:
     return work()
 
 
-def preprocess(audio: str, store: str, scheduler: str | None = None) -> FeatureStore:
+def preprocess(audio: str, store: str, scheduler: str | None = None, lease_s: float = 45.0) -> FeatureStore:
     """What the flow does."""
-    manifest = tried(lambda: build_manifest([audio]))
-    with lease(store) as held:
+    manifest = tried(lambda: build_manifest([audio], probe=False))
+    with lease(store, length_s=lease_s) as held:
         header = prepare_generation(store, manifest, Recipe())
         tried(lambda: preprocess_partitions.fn(header.uri, scheduler))
         held.check()

@@ -14,14 +14,17 @@ from gunshot.augment.chain import AugmentRule
 from gunshot.augmentation import augment_partition, prepare_copies
 from gunshot.errors import StorageError, StoreError, StoreIncompleteError, StoreMismatchError, TransientStorageError
 from gunshot.manifest.sources import build_manifest
-from gunshot.preprocess.partition import preprocess_partition
+from gunshot.preprocess.partition import manifest_rows, preprocess_partition
 from gunshot.recipe import Recipe
-from gunshot.storage import delete_tree, exists, list_files, read_bytes, write_bytes
+from gunshot.storage import delete, delete_tree, exists, list_files, read_bytes, write_bytes
+from gunshot.store.generations import generations, prepare_generation, publish
 from gunshot.store.layout import StoreHeader, prepare_store
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.store.records import failed_rows, missing_partitions, read_record, record_states
+from gunshot.store.verify import forget, verify_generation
 from gunshot.store.write import commit_store
 from tasks.preprocess import preprocess_partitions
+from tests.s3.faults import FaultProxy, Plan
 
 N_FILES = 80  # two partitions
 
@@ -178,3 +181,77 @@ class TestFaults:
         with pytest.raises(StorageError, match=f"cannot read {prefix}/store: access denied; check") as caught:
             store.waveforms([0])
         assert not isinstance(caught.value, TransientStorageError)
+
+
+class TestGenerations:
+    @staticmethod
+    def run(audio: str, uri: str, most: int | None = None) -> StoreHeader:
+        """What the flow does, perhaps broken off after some partitions."""
+        header = prepare_generation(uri, build_manifest([audio]), Recipe())
+        for partition in missing_partitions(header)[:most]:
+            preprocess_partition(header.uri, partition)
+        if most is None:
+            commit_store(header)
+            publish(uri, header)
+        return header
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("done", [None, 1], ids=["after a run", "after one that was broken off"])
+    def test_a_grown_archive_reads_only_what_is_new(
+        self, archive: Path, local: FeatureStore, prefix: str, through_faults: Callable[[Plan], FaultProxy],
+        done: int | None,
+    ) -> None:  # fmt: skip
+        audio, uri = uploaded(archive, prefix), f"{prefix}/store"
+        first = self.run(audio, uri, done)
+        held = {row["path"] for row in first_rows(first, done)}
+        write_bytes(f"{audio}/dog/0001.wav", read_bytes(f"{audio}/dog/002.wav"))  # between the others: all rows move
+        write_bytes(f"{audio}/dog/004.wav", read_bytes(f"{audio}/dog/006.wav"))
+        proxy = through_faults(Plan({}))
+        manifest = build_manifest([audio])
+        proxy.asked.clear()
+        header = prepare_generation(uri, manifest, Recipe())
+        for partition in missing_partitions(header):
+            preprocess_partition(header.uri, partition)
+        fetched = {one.target.rpartition("/audio/")[2] for one in proxy.asked if one.target.endswith(".wav")}
+        assert {"dog/0001.wav", "dog/004.wav"} <= fetched
+        assert fetched.isdisjoint(held - {"dog/004.wav"})
+        commit_store(header)
+        publish(uri, header)
+        assert generations(uri) == [header]
+        clean = open_store(self.run(audio, f"{prefix}/clean").uri)
+        found = open_store(uri)
+        everything = range(N_FILES + 1)
+        assert found.rows.equals(clean.rows)
+        assert np.array_equal(found.waveforms(everything), clean.waveforms(everything), equal_nan=True)
+        assert np.array_equal(found.log_mels(everything), clean.log_mels(everything), equal_nan=True)
+
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("waveform/c/1/0", "waveform is not what was committed: an object was lost or changed"),
+            ("log_mel/c/0/0/0", "log_mel is not what was committed: an object was lost or changed"),
+            ("partitions/00001.parquet", "committed, but 1 of 2 partitions are missing"),
+            ("manifest.parquet", "manifest.parquet cannot be read"),
+        ],
+    )
+    def test_an_object_removed_from_the_bucket_is_found_and_made_again(
+        self, archive: Path, local: FeatureStore, prefix: str, name: str, told: str
+    ) -> None:
+        uri = f"{prefix}/store"
+        header = self.run(str(archive), uri)
+        assert list(verify_generation(header)) == []
+        whole = objects(uri)
+        delete(f"{header.uri}/{name}")
+        (fault,) = verify_generation(header)
+        assert fault.reason.startswith(told)
+        forget(fault)
+        with pytest.raises(StoreIncompleteError):
+            open_store(uri)
+        assert self.run(str(archive), uri) == header
+        assert list(verify_generation(header)) == []
+        assert objects(uri) == whole
+
+
+def first_rows(header: StoreHeader, done: int | None) -> list[dict[str, object]]:
+    """Rows of the partitions that a run has done."""
+    return [row for partition in header.partitions[:done] for row in manifest_rows(header, partition)]
