@@ -56,8 +56,8 @@ def bucket_options() -> dict[str, Any]:
         Keyword arguments.
     """
     # botocore is for hiccups: five attempts take about 7 s. It cannot be told to bear an outage: "standard" has a
-    # quota, which sixteen requests at a time used up within 24 s (and with ten attempts one in four was given up after
-    # 30 s); the waits of "legacy" double without end; "adaptive" holds back all requests where one place is busy.
+    # quota, which sixteen requests at a time used up within 24 s, though each had ten attempts; the waits of "legacy"
+    # double without end; "adaptive" holds back all requests where one place in the bucket is busy.
     retries: dict[str, Any] = {}
     if "AWS_MAX_ATTEMPTS" not in os.environ:
         retries["total_max_attempts"] = _ATTEMPTS

@@ -152,6 +152,26 @@ def test_copies_lie_below_their_source(archive: Path, local: FeatureStore, prefi
     assert open_store(source.header.uri).rows.equals(source.rows)
 
 
+def test_a_recording_is_one_request_and_a_partition_a_few(
+    archive: Path, prefix: str, through_faults: Callable[[Plan], FaultProxy]
+) -> None:
+    # what a run costs; the figures are in docs/storage.md
+    audio = uploaded(archive, prefix)
+    proxy = through_faults(Plan({}))
+    manifest = build_manifest([audio], probe=False)
+    assert proxy.actions() == {"HEAD": 1, "LIST": 2}
+    header = prepare_store(f"{prefix}/store", manifest, Recipe())
+    proxy.asked.clear()
+    for partition in header.partitions:
+        preprocess_partition(header.uri, partition)
+    fetched = [one.target for one in proxy.asked if one.target.endswith(".wav")]
+    assert len(fetched) == len(set(fetched)) == N_FILES
+    actions = proxy.actions()
+    assert actions["PUT"] == 3 * len(header.partitions)
+    assert actions["GET"] - N_FILES <= 10 * len(header.partitions)
+    assert actions["HEAD"] + actions["LIST"] <= 3 * len(header.partitions)
+
+
 class TestFaults:
     def test_a_server_that_does_not_answer_is_worth_another_try_for_arrays_too(
         self, archive: Path, prefix: str, fresh_clients: Callable[[], None], monkeypatch: pytest.MonkeyPatch
