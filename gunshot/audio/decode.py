@@ -20,6 +20,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from gunshot.audio.frames import check_frames, mono
 from gunshot.audio.pcm import PlainSamples, plain_header
 from gunshot.audio.probe import AudioHeader, sound_data, wav_data
 from gunshot.errors import AudioError, StorageError, TransientStorageError
@@ -27,7 +28,9 @@ from gunshot.storage import is_remote, read_bytes
 
 __all__ = ["Recording"]
 
-_BLOCK_FRAMES = 1 << 20
+_BLOCK_SAMPLES = 1 << 20
+"""Samples of all channels together that are decoded at a time."""
+
 _STEP_FRAMES = 512
 
 _HOLD_FRAMES = 1 << 22
@@ -45,9 +48,6 @@ _LEAST_SR = 1000
 
 _LARGEST_SR = 10_000_000
 """Higher rates come from damaged headers [Hz]: a minute of sound would be a sample."""
-
-_LARGEST_SAMPLE = 1e12
-"""Integers written as floats pass; noise read as floats does not, and would overflow a spectrum."""
 
 
 class _Content(io.BytesIO):
@@ -123,6 +123,7 @@ class Recording:
         if data and header and _LEAST_SR <= header.sr <= _LARGEST_SR:
             self.header, self._end, self._seeks = header, header.n_frames, True
             self._plain = PlainSamples(self._file, data.offset_bytes, header)
+            self._block_frames = _BLOCK_SAMPLES // header.n_channels
             return
         lies = data or sound_data(self._file, size)  # before the decoder, which shares the file's position
         self._start_decoder()
@@ -150,6 +151,7 @@ class Recording:
             self._sound = sf.SoundFile(source, closefd=False)
         except sf.LibsndfileError as error:
             raise AudioError("unreadable", f"no decoder takes it: {_reason(error)}") from error
+        self._block_frames = _BLOCK_SAMPLES // self._sound.channels
         self._position = 0
         # else soundfile would seek after each read, which breaks the stream of frames of an MP3 or Opus
         self._sound.seekable = lambda: False
@@ -162,7 +164,7 @@ class Recording:
     def _count_frames(self) -> int:
         """Frames that can be decoded, where the header does not tell."""
         try:
-            while len(self._next_frames(_BLOCK_FRAMES)):
+            while len(self._next_frames(self._block_frames)):
                 pass
         except sf.LibsndfileError:
             return self._find_break()
@@ -207,7 +209,7 @@ class Recording:
         first, held = self._held
         # segments follow each other closely: what the span before this one holds of it is not decoded again
         y = held[start - first : stop - first] if start >= first else held[:0]
-        parts = [y, *self._blocks(start + y.size, stop, _BLOCK_FRAMES)]
+        parts = [y, *self._blocks(start + y.size, stop, self._block_frames)]
         if len(parts) > 1:
             y = parts[1] if len(parts) == 2 and not y.size else np.concatenate(parts)
             if not self._seeks:
@@ -269,7 +271,9 @@ class Recording:
             if len(frames) == 0:
                 self._break_off(self._position, "the data ends", start)
                 continue
-            yield _mono(frames)
+            if not self.header.subtype.startswith("PCM_"):  # integers are numbers below one, whatever is written
+                check_frames(frames)
+            yield mono(frames)
             start += len(frames)
         if stop > self._end:
             self.defect = self._break
@@ -316,31 +320,8 @@ class Recording:
                 self._restart_decoder()
         if frame < self._position:
             self._restart_decoder()
-        while self._position < frame and len(self._next_frames(min(_BLOCK_FRAMES, frame - self._position))):
+        while self._position < frame and len(self._next_frames(min(self._block_frames, frame - self._position))):
             pass
-
-
-def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Samples of one channel, after a look for what no recorder writes."""
-    flat = frames.reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        energy = float(np.dot(flat, flat))
-    if not energy <= _LARGEST_SAMPLE**2:  # no sample is larger than the root of all their squares
-        largest = float(np.abs(flat).max())
-        if not np.isfinite(largest):
-            raise AudioError("unreadable", "holds samples that are not finite (NaN or infinity)")
-        if largest > _LARGEST_SAMPLE:
-            raise AudioError("unreadable", f"holds samples of {largest:.3g}, which no recorder writes")
-    n_channels = frames.shape[1]
-    if n_channels == 1:
-        return flat
-    y: NDArray[np.float32]
-    if n_channels == 2:  # many times faster than a mean over pairs
-        y = frames[:, 0] + frames[:, 1]
-        y *= np.float32(0.5)
-    else:
-        y = frames.mean(axis=1, dtype=np.float32)
-    return y
 
 
 def _reason(error: Exception) -> str:
