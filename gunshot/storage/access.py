@@ -119,7 +119,7 @@ def s3_filesystem(*, asynchronous: bool = False) -> Any:
     gunshot.storage.s3.Bucket
         One a process and loop.
     """
-    from gunshot.storage.s3 import Bucket, bucket_options  # 0.5 s that runs on local disks need not pay
+    from gunshot.storage.s3 import Bucket, bucket_options  # 0.4 s that runs on local disks need not pay
 
     return Bucket(asynchronous=asynchronous, **bucket_options())
 

@@ -173,7 +173,7 @@ def read_partition(header: StoreHeader, index: int, name: str, record: pa.Table)
     """
     partition = header.partition(index)
     with explained("read", header.uri):
-        array = zarr.open_array(zarr_store(header.uri, read_only=True), path=name, mode="r")
+        array = zarr.open_array(zarr_store(header.uri, read_only=True), path=name, mode="r", zarr_format=3)
         try:
             rows = np.asarray(array[partition.start : partition.stop])
         except (ValueError, RuntimeError) as error:  # a shard cut short, or with bytes changed

@@ -53,7 +53,7 @@ def write_partition(
     assert header.partition(partition.index) == partition, f"{partition} is not of the store's plan"
     assert len(records) == partition.n_rows, f"{len(records)} records for {partition}"
     with explained("write", header.uri):
-        group = zarr.open_group(zarr_store(header.uri, read_only=False), mode="r+")
+        group = zarr.open_group(zarr_store(header.uri, read_only=False), mode="r+", zarr_format=3)
         for name in ARRAYS:
             _write_shard(header, group, name, partition, arrays[name])
     schema = RECORD_SCHEMA.with_metadata({f"sha256 {name}": checksum(arrays[name]) for name in ARRAYS})

@@ -476,6 +476,96 @@ def test_a_lossy_file_that_is_cut_gives_its_first_samples(tmp_path: Path, kind: 
     np.testing.assert_allclose(result[:sure], whole[:sure], rtol=0.0, atol=1e-6)
 
 
+# ---- recordings held decoded
+
+
+@settings(by_file, max_examples=15)
+@given(spans=spans, before=st.booleans())
+def test_spans_of_a_held_recording_are_those_of_one_that_is_not(
+    placed: tuple[Path, Float32, Kind], spans: list[tuple[int, int]], before: bool
+) -> None:
+    path, whole, kind = placed
+    with Recording(str(path)) as recording:
+        if before:
+            recording.read(*spans[0])
+        recording.hold()
+        for start, stop in spans:
+            expected = whole[max(0, start) : max(0, stop)]
+            np.testing.assert_allclose(recording.read(start, stop), expected, rtol=0.0, atol=kind.atol)
+        np.testing.assert_allclose(np.concatenate(list(recording.blocks(9000))), whole, rtol=0.0, atol=kind.atol)
+        assert recording.defect is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_held"),
+    [(Kind("FLAC", "PCM_16", 0.0), True), (Kind("OGG", "VORBIS", 0.0), True), (Kind("WAV", "PCM_16", 0.0), False)],
+    ids=str,
+)
+def test_a_held_recording_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind, is_held: bool
+) -> None:
+    path = write(tmp_path / "held", noise(40_000), 16_000, kind)
+    with Recording(str(path)) as recording:
+        recording.hold()
+        n_decoded: list[int] = []
+        decode = Recording._decode
+        monkeypatch.setattr(Recording, "_decode", lambda *a: (n_decoded.append(1), decode(*a))[1])
+        for start in (30_000, 100, 12_345):
+            recording.read(start, start + 5000)
+        assert len(n_decoded) == (0 if is_held else 3)  # where a place is found by arithmetic nothing is held
+
+
+@by_file
+@given(cut=st.floats(0.1, 0.9), spans=st.lists(st.tuples(st.integers(0, 70_000), st.integers(1, 9000)), max_size=5))
+def test_holding_a_recording_that_breaks_off_changes_neither_spans_nor_what_is_said_of_it(
+    tmp_path: Path, flac: tuple[bytes, Float32], cut: float, spans: list[tuple[int, int]]
+) -> None:
+    path = tmp_path / "cut.flac"
+    path.write_bytes(flac[0][: round(cut * len(flac[0]))])
+    found = []
+    for is_held in (False, True):
+        with Recording(str(path)) as recording:
+            if is_held:
+                recording.hold()
+                assert recording.defect is None  # it is nothing to the spans before the break
+            outcome: list[object] = []
+            for start, length in spans:
+                try:
+                    outcome += [recording.read(start, start + length).tobytes(), recording.defect]
+                except AudioError as error:
+                    outcome += [error.state, error.reason]
+            found.append(outcome)
+    assert found[0] == found[1]
+
+
+def test_holding_a_recording_with_a_sample_that_is_no_number_spoils_only_the_spans_that_have_it(tmp_path: Path) -> None:
+    y = noise(5000)
+    y[4000] = np.nan
+    sf.write(tmp_path / "bad.caf", y, 12_000, format="CAF", subtype="FLOAT")
+    with Recording(str(tmp_path / "bad.caf")) as recording:
+        recording.hold()
+        np.testing.assert_array_equal(recording.read(0, 4000), y[:4000])
+        with pytest.raises(AudioError, match="not finite"):
+            recording.read(3000, 5000)
+
+
+def test_a_break_that_cannot_be_found_again_ends_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # whatever a decoder does, reading ends: each failure leaves less to read
+    path = write(tmp_path / "fickle.flac", noise(40_000), 16_000, Kind("FLAC", "PCM_16", 0.0))
+    next_frames = Recording._next_frames
+
+    def fickle(recording: Recording, n_frames: int) -> Float32:
+        if n_frames > 512:
+            raise sf.LibsndfileError(2)
+        return next_frames(recording, n_frames)
+
+    monkeypatch.setattr(Recording, "_next_frames", fickle)
+    with Recording(str(path)) as recording:
+        with pytest.raises(AudioError, match="breaks off after"):
+            recording.read()
+        assert recording.read(0, 0).size == 0
+
+
 # ---- what is no file
 
 
