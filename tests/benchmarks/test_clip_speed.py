@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 import gunshot.preprocess
 from gunshot.clips import features
 from gunshot.manifest.sources import build_manifest
+from gunshot.memory import keep_freed_memory
 from gunshot.preprocess.partition import preprocess_partition
 from gunshot.preprocess.rows import clips_of_rows
 from gunshot.recipe import Recipe
@@ -58,6 +59,7 @@ def table(request: pytest.FixtureRequest) -> Table:
 
 def clips_by_worker(rows: Sequence[Any], recipe: Recipe) -> int:
     """What a worker does for its rows, but for writing them."""
+    keep_freed_memory()
     items = [
         (index, {"uri": row.path, "size": 0, "state": "ok", "reason": "", "limit_s": None, **row._asdict()})
         for index, row in enumerate(rows)

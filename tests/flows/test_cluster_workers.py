@@ -45,6 +45,7 @@ class TestOneThread:
     def test_local_workers_are_held_to_it_whatever_this_process_has(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_NUM_THREADS", "7")
         monkeypatch.setenv("NUMBA_NUM_THREADS", "7")
+        before = dask.config.get("distributed.nanny.pre-spawn-environ")  # another test may hold a cluster open
         with open_cluster(1) as address:
             assert address is not None
             assert environment(address) == ONE_THREAD
@@ -52,7 +53,7 @@ class TestOneThread:
                 client.restart()  # and those that come after them
             assert environment(address) == ONE_THREAD
         assert os.environ["OMP_NUM_THREADS"] == "7"
-        assert dask.config.get("distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS", None) is None
+        assert dask.config.get("distributed.nanny.pre-spawn-environ") == before
 
     def test_others_workers_that_are_not_are_told_of_in_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
         loose = ONE_THREAD | {"NUMBA_NUM_THREADS": "4", "TF_NUM_INTEROP_THREADS": ""}
