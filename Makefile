@@ -42,11 +42,11 @@ check: install-dev
 bench: install-dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --run-slow
 
-# needs uv; writes both locks, with hashes and without any index's address
+# needs uv; writes both locks, with hashes and without addresses: uv leaves those out unless it is told otherwise
 lock:
 	uv pip compile pyproject.toml $(LOCK) --output-file requirements.lock
 	uv pip compile pyproject.toml --extra dev --constraint requirements.lock $(LOCK) --output-file requirements-dev.lock
-LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -243,14 +243,14 @@ def copy_held(
         source = read_header(place)
     except StoreError:  # removed since: all is computed
         return
-    by_partition: defaultdict[int, list[int]] = defaultdict(list)
+    by_partition: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for index, row in enumerate(held):
         if row is not None:
-            by_partition[row // source.shard_rows].append(index)
-    for number, indices in by_partition.items():
+            by_partition[row // source.shard_rows].append((index, row % source.shard_rows))
+    for number, places in by_partition.items():
+        indices, rows = ([place[side] for place in places] for side in (0, 1))
         try:
             record = read_record(source, number)
-            rows = [held[index] - source.partition(number).start for index in indices]  # type: ignore[operator]
             arrays = {name: read_partition(source, number, name, record)[rows] for name in ARRAYS}
         except TransientStorageError:
             raise

@@ -22,7 +22,7 @@ from gunshot.recipe import Recipe
 from gunshot.storage import exists, join, read_bytes
 from gunshot.store.generations import current
 from gunshot.store.layout import HELD_ROW, USABLE_STATES, StoreHeader, commit_uri, read_header
-from gunshot.store.records import read_partition, read_records
+from gunshot.store.records import open_rows, read_partition, read_records
 
 __all__ = ["FeatureStore", "open_store"]
 
@@ -109,9 +109,10 @@ class FeatureStore:
         result = np.empty((wanted.size, *shapes[name]), dtype=np.float32)
         # partition after partition: each object is read once, and only one is held
         partition = wanted // self.header.shard_rows
+        array = open_rows(self.header, name) if wanted.size else None
         for index in np.unique(partition):
             inside = np.flatnonzero(partition == index)
-            block = read_partition(self.header, int(index), name, self.records[index])
+            block = read_partition(self.header, int(index), name, self.records[index], array)
             result[inside] = block[wanted[inside] - int(index) * self.header.shard_rows]
         return result
 

@@ -34,6 +34,7 @@ __all__ = [
     "failed_rows",
     "find_record",
     "missing_partitions",
+    "open_rows",
     "read_partition",
     "read_record",
     "read_records",
@@ -147,7 +148,33 @@ def read_records(header: StoreHeader, partitions: Iterable[Partition]) -> Iterat
             yield from zip(some, pool.map(lambda part: read_record(header, part.index), some), strict=True)
 
 
-def read_partition(header: StoreHeader, index: int, name: str, record: pa.Table) -> NDArray[np.float32]:
+def open_rows(header: StoreHeader, name: str) -> zarr.Array[Any]:
+    """Open one array of a store for reading; who reads many partitions opens it once.
+
+    Parameters
+    ----------
+    header : StoreHeader
+        The store.
+    name : str
+        One of `ARRAYS`.
+
+    Returns
+    -------
+    zarr.Array
+        For :func:`read_partition`.
+
+    Raises
+    ------
+    StorageError
+        If it is not there.
+    """
+    with explained("read", header.uri):
+        return zarr.open_array(zarr_store(header.uri, read_only=True), path=name, mode="r", zarr_format=3)
+
+
+def read_partition(
+    header: StoreHeader, index: int, name: str, record: pa.Table, array: zarr.Array[Any] | None = None
+) -> NDArray[np.float32]:
     """Read a partition's rows of one array, and make sure that they are what was committed.
 
     Parameters
@@ -160,6 +187,8 @@ def read_partition(header: StoreHeader, index: int, name: str, record: pa.Table)
         One of `ARRAYS`.
     record : pyarrow.Table
         Its commit record.
+    array : zarr.Array, optional
+        As :func:`open_rows` gives it; opened here if not given.
 
     Returns
     -------
@@ -172,8 +201,8 @@ def read_partition(header: StoreHeader, index: int, name: str, record: pa.Table)
         If an object is lost or another than was written.
     """
     partition = header.partition(index)
+    array = open_rows(header, name) if array is None else array
     with explained("read", header.uri):
-        array = zarr.open_array(zarr_store(header.uri, read_only=True), path=name, mode="r", zarr_format=3)
         try:
             rows = np.asarray(array[partition.start : partition.stop])
         except (ValueError, RuntimeError) as error:  # a shard cut short, or with bytes changed
