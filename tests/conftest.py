@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def audio() -> Path:
     """The folder of real labelled recordings; never written to."""
     return AUDIO
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server with an empty database; one for all tests of a process.
+
+    It takes seconds to start, and Prefect sends its events to the first that a process has met: with a second one they
+    fail, and what they leave open is a warning in a test that has nothing to do with it.
+    """
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,14 @@ from tests.clusters.runs import Sound
 
 
 @pytest.fixture(scope="session")
-def preprocess() -> Iterator[Callable[..., Any]]:
+def preprocess(prefect_server: None) -> Callable[..., Any]:
     """The flow, with a Prefect server of its own."""
-    from prefect.testing.utilities import prefect_test_harness
-
     from flows.preprocess import preprocess as flow
 
     def run(sound: Path, store: Path, **where: Any) -> Any:
         return flow([str(sound)], str(store), **where)
 
-    with prefect_test_harness(server_startup_timeout=120):
-        yield run
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -27,15 +27,6 @@ _NOBODY = 65_534
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """A server of its own, with an empty database."""
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
-
-
-@pytest.fixture(scope="session")
 def bundle_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A model that gives every candidate a score: what it is worth does not matter here."""
     recipe = Recipe()
