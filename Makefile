@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
-.PHONY: demo install install-dev test test-slow test-all check bench lock clean
+.PHONY: demo install install-dev test test-slow test-all check bench field-model lock clean
 
 demo: install
 	$(BIN)/gunshot demo --out demo
@@ -41,6 +41,19 @@ check: install-dev
 
 bench: install-dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --run-slow
+
+# the model that ships with the package (docs/models.md says where AUDIO and PACKAGES come from)
+AUDIO := ../shared/audio
+PACKAGES := field/packages
+field-model: install
+	$(BIN)/gunshot datasets onsets $(AUDIO)/labels.csv --out field/onsets --leave-out urbansound8k --leave-out livefire
+	$(BIN)/gunshot datasets packages $(PACKAGES)
+	$(BIN)/gunshot synthesize corpus --out field/synthetic --gunshots 500 --others 500 --groups 50 --seed 11
+	$(BIN)/gunshot preprocess $(AUDIO) field/onsets $(PACKAGES) field/synthetic --store field/store.zarr
+	$(BIN)/gunshot train --store field/store.zarr --model field-cnn --out gunshot/models/shipped/field \
+		--assign 'livefire/FP6/*=validation' --assign 'livefire/FP7/*=test' --assign 'livefire/*=train' \
+		--assign 'street-*/*=unseen' --assign 'gunshots/*=train' --assign '*/gunshots/*=train' \
+		--assign '*/usr/*=train' --assign '*/scene*=train'
 
 # needs uv; writes both locks, with hashes and without addresses: uv leaves those out unless it is told otherwise
 lock:

@@ -20,7 +20,11 @@ from typing import Any
 
 import click
 
+from flows.commands.adapt import adapt
 from flows.commands.datasets import datasets
+from flows.commands.models import model_option, models
+from flows.commands.peers import peers
+from flows.commands.reproduce import reproduce
 from flows.commands.store import store
 from flows.commands.synthesize import synthesize
 from gunshot import __version__
@@ -220,23 +224,23 @@ def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parame
 @cli.command()
 @click.option("--store", required=True, metavar="URI", help="The feature store.")
 @click.option(
-    "--model", default="small-cnn", show_default=True, metavar="NAME", help="logistic, paper-cnn or small-cnn."
+    "--model", default="small-cnn", show_default=True, metavar="NAME", help="Also logistic, paper-cnn, field-cnn."
 )
 @click.option("--out", required=True, metavar="DIR", help="The bundle's folder.")
 @click.option("--split", type=click.Choice(["group", "random"]), default="group", show_default=True)
 @click.option(
     "--assign", multiple=True, metavar="GLOB=SPLIT", help="Place rows by path: train, validation, test or unseen."
 )
-@click.option("--augment", type=click.Choice(["none", "paper"]), default="paper", show_default=True)
+@click.option("--augment", type=click.Choice(["none", "paper", "field"]), help="The model's own if not given.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the training rows.")
+@click.option("--patience", type=int, metavar="N", help="Stop after N epochs without a lower validation loss.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
-    "--max-fpr",
-    type=float,
-    default=0.002,
-    show_default=True,
-    help="False-alarm rate the threshold keeps to (validation).",
+    "--operating-point",
+    metavar="TEXT",
+    help="What the threshold keeps to: 'miss 1%', '10 a day', 'fpr 0.2%' (the default), or a threshold.",
 )
+@click.option("--max-fpr", type=float, metavar="RATE", help="Short for --operating-point 'fpr RATE'.")
 @_cluster
 @_json
 def train(assign: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
@@ -250,21 +254,46 @@ def train(assign: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
 
 @cli.command()
 @click.option("--store", required=True, metavar="URI", help="The feature store.")
-@click.option("--model", required=True, metavar="DIR", help="The bundle.")
+@model_option
 @click.option("--out", required=True, metavar="DIR", help="Where metrics.json, predictions.parquet and report.html go.")
+@click.option(
+    "--candidates-per-hour",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1300.0,
+    show_default=True,
+    metavar="N",
+    help="Candidates that a recorder brings, for the false alarms a day.",
+)
+@click.option(
+    "--shots-per-day",
+    type=click.FloatRange(min=0),
+    multiple=True,
+    metavar="N",
+    help="True shots a day for which the precision is told; may be given again. [default: 1, 10, 100]",
+)
 @_json
-def evaluate(store: str, model: str, out: str, as_json: bool) -> None:
+def evaluate(
+    store: str, model: str, out: str, candidates_per_hour: float, shots_per_day: tuple[float, ...], as_json: bool
+) -> None:
     """Evaluate a model on a store's held-out rows and write a report."""
     from flows.evaluate import evaluate as run
     from flows.evaluate import figures
 
-    metrics = run(store=store, models=[model], out=out)
+    metrics = run(
+        store=store, models=[model], out=out, candidates_per_hour=candidates_per_hour,
+        shots_per_day=list(shots_per_day) or None,
+    )  # fmt: skip
     _finish(metrics, [*figures(metrics), f"report: {out}/report.html"], as_json)
 
 
 @cli.command(epilog=_audio_help)
 @_inputs
-@click.option("--model", required=True, metavar="DIR", help="The bundle.")
+@model_option
+@click.option(
+    "--operating-point",
+    metavar="NAME|NUMBER",
+    help="Which of its operating points, such as 'miss 1%' or '10 a day', or a threshold; its default if not given.",
+)
 @click.option("--out", required=True, metavar="URI", help="Where the results are, or will be.")
 @_cluster
 @_failed
@@ -285,5 +314,5 @@ def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     _finish(summary, lines, as_json)
 
 
-for group in (synthesize, datasets, store):
+for group in (synthesize, datasets, store, reproduce, models, peers, adapt):
     cli.add_command(group)

@@ -21,12 +21,13 @@ from flows.train import train
 from gunshot.augment.chain import AugmentRule
 from gunshot.demonstration import (
     ARCHIVE_TOLERANCE_S,
+    DEMONSTRATED,
     REAL_ASSIGNMENTS,
     SYNTHETIC_MAX_FPR,
     held_out_archive,
 )
 from gunshot.evaluate import Evaluation, evaluate_detections, write_evaluations
-from gunshot.models.catalogue import DEFAULT_MODEL, MODELS
+from gunshot.models.catalogue import DEFAULT_MODEL
 from gunshot.reporting import ReportInputs, ScoredArchive, write_up
 from gunshot.split import parse_assignment
 from gunshot.storage import delete_tree, join, write_bytes
@@ -133,9 +134,9 @@ def _plan(seed: int) -> SplitPlan:
 
 
 def _train_all(store: str, out: str, seed: int, max_fpr: float, scheduler: str | None) -> list[str]:
-    """Train every model of the catalogue; the distorted copies are made once and shared."""
+    """Train the models that are shown; the distorted copies are made once and shared."""
     models = []
-    for name in MODELS:
+    for name in DEMONSTRATED:
         folder = join(out, "models", name)
         train(
             store,

@@ -7,7 +7,9 @@ from typing import Any
 
 from prefect import flow
 
-from gunshot.evaluate import write_evaluations
+from gunshot.evaluate import model_names, write_evaluations
+from gunshot.evaluation.rates import DEFAULT_CANDIDATES_PER_HOUR, DEFAULT_SHOTS_PER_DAY
+from gunshot.evaluation.reported import BaseRates
 from gunshot.reporting import ReportInputs, write_up
 from gunshot.storage import join, write_bytes
 from tasks import artifacts
@@ -17,7 +19,13 @@ __all__ = ["evaluate", "figures"]
 
 
 @flow(name="evaluate", flow_run_name="evaluate {models}")
-def evaluate(store: str, models: list[str], out: str) -> dict[str, Any]:
+def evaluate(
+    store: str,
+    models: list[str],
+    out: str,
+    candidates_per_hour: float = DEFAULT_CANDIDATES_PER_HOUR,
+    shots_per_day: list[float] | None = None,
+) -> dict[str, Any]:
     """Evaluate bundles on the rows of a store that they were not trained on.
 
     Parameters
@@ -28,14 +36,19 @@ def evaluate(store: str, models: list[str], out: str) -> dict[str, Any]:
         Bundles; the first is the default.
     out : str
         Where ``metrics.json``, ``predictions.parquet`` and ``report.html`` go.
+    candidates_per_hour : float
+        Candidates that one recorder brings, for the false alarms a day [1/h].
+    shots_per_day : list of float, optional
+        True shots a recorder-day for which the precision is told [1/day]; 1, 10 and 100 if not given.
 
     Returns
     -------
     dict
         The content of ``metrics.json``.
     """
-    evaluations = evaluate_models(store, models)
-    default = evaluations[0].bundle.name
+    base_rates = BaseRates(candidates_per_hour, tuple(shots_per_day or DEFAULT_SHOTS_PER_DAY))
+    evaluations = evaluate_models(store, models, base_rates)
+    default = model_names(evaluations)[0]
     metrics = write_evaluations(out, evaluations, default)
     page = write_up(
         ReportInputs(
@@ -44,13 +57,23 @@ def evaluate(store: str, models: list[str], out: str) -> dict[str, Any]:
             store=store,
             evaluations=evaluations,
             default=default,
-            command=f"gunshot evaluate --store {store} --model {models[0]} --out {out}",
+            command=_command(store, models[0], out, base_rates),
             seed=evaluations[0].bundle.details["training"]["seed"],
         )
     )
     write_bytes(join(out, "report.html"), page.encode())
     artifacts.markdown("evaluation", "\n\n".join(figures(metrics)), "Held-out figures")
     return metrics
+
+
+def _command(store: str, model: str, out: str, base_rates: BaseRates) -> str:
+    """The command that does it again; what is as it is by default is left out."""
+    command = f"gunshot evaluate --store {store} --model {model} --out {out}"
+    if base_rates.candidates_per_hour != DEFAULT_CANDIDATES_PER_HOUR:
+        command += f" --candidates-per-hour {base_rates.candidates_per_hour:g}"
+    if base_rates.shots_per_day != DEFAULT_SHOTS_PER_DAY:
+        command += "".join(f" --shots-per-day {shots:g}" for shots in base_rates.shots_per_day)
+    return command
 
 
 def figures(metrics: dict[str, Any]) -> list[str]:
@@ -75,9 +98,21 @@ def figures(metrics: dict[str, Any]) -> list[str]:
                     f"{name:<10} {split:<7} {found['n']:>6} clips  accuracy {_rate(found['accuracy'])}  "
                     f"recall {_rate(found['recall'])}  false alarms {_rate(found['fpr'])}  missed {_rate(found['fnr'])}"
                 )
+                lines += _recorder_day(name, split, splits)
     if metrics["synthetic"]:
         lines.append("synthetic sound: no figure here is accuracy on real recordings")
     return lines
+
+
+def _recorder_day(name: str, split: str, model: dict[str, Any]) -> list[str]:
+    day = model.get("figures", {}).get(split, {}).get("recorder_day")
+    if day is None or day["false_alarms_per_day"] is None:
+        return []
+    low, high = day["interval"]
+    return [
+        f"{name:<10} {split:<7} a recorder-day at {day['candidates_per_hour']:,.0f} candidates an hour: "
+        f"{day['false_alarms_per_day']:,.0f} false alarms (95%: {low:,.0f} to {high:,.0f})"
+    ]
 
 
 def _rate(value: float | None) -> str:

@@ -60,6 +60,7 @@ def score(
     scheduler: str | None = None,
     cluster: str | None = None,
     max_failed_fraction: float = 0.1,
+    operating_point: str | None = None,
 ) -> ScoreSummary:
     """Score recordings that this model has not scored yet.
 
@@ -79,6 +80,9 @@ def score(
         A cluster profile to use instead: the name of a shipped one, or a YAML file.
     max_failed_fraction : float
         More failed recordings than this fail the run, after the results are written.
+    operating_point : str, optional
+        Which of the bundle's operating points, such as "miss 1%" or "10 a day", or a threshold; the bundle's default if
+        not given. Another threshold is another model to the ledger.
 
     Returns
     -------
@@ -88,14 +92,14 @@ def score(
     choose_profile(workers, scheduler, cluster)  # a mistake in it is told before any work, and if there is none
     if not 0 <= max_failed_fraction <= 1:
         raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
-    bundle = load_bundle(model)
+    bundle = load_bundle(model, operating_point)
     targets = list_targets(inputs)
     digests = {"model_digest": bundle.digest, "recipe_digest": bundle.recipe.digest}
     with lease(out):
         batches = plan_scoring(targets, done_keys(out), **digests)
         if batches:
             with open_cluster(workers, scheduler, cluster) as address:
-                score_batches(model, bundle.digest, out, batches, address)
+                score_batches(model, bundle.digest, out, batches, address, operating_point)
         summary = _summary(out, {target.uri: target.etag for target in targets}, bundle.digest, batches)
         for kind in ("detections", "recordings"):
             write_csv(out, kind)

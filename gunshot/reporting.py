@@ -8,7 +8,7 @@ Everything on the page is read from what was written: nothing is measured here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,29 +16,28 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from gunshot.evaluate import Evaluation
-from gunshot.evaluation.matching import DetectionMetrics
+from gunshot.evaluate import Evaluation, model_names
+from gunshot.evaluation.mistakes import Mistake
 from gunshot.models.catalogue import MODELS
 from gunshot.report import (
     ClipPicture,
     DatasetRow,
     DatasetSummary,
-    DetectionRow,
     DistortionExample,
     ErrorExample,
     FailureRow,
     ModelResult,
     Provenance,
-    RecordingTimeline,
     ReportContent,
     ScoredSplit,
-    ScoringSummary,
+    Section,
     StageTime,
     TrainingHistory,
+    audit_section,
+    held_out_sections,
     render_report,
-    worst_errors,
 )
-from gunshot.scoring.results import read_table
+from gunshot.report.scored import ScoredArchive, scored_recordings, scoring_summary
 from gunshot.split import SPLITS
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.store.records import failed_rows
@@ -48,31 +47,7 @@ __all__ = ["ReportInputs", "ScoredArchive", "write_up"]
 Row = dict[str, Any]
 
 _MOST_FAILURES = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoredArchive:
-    """Recordings that the default model has scored.
-
-    Attributes
-    ----------
-    results : str
-        Where the tables are.
-    what : str
-        What the recordings are, for people.
-    uris : frozenset of str
-        The recordings.
-    truth : mapping of str to sequence of float
-        Onsets of known events by URI [s]; may be empty.
-    metrics : DetectionMetrics or None
-        The detections held against the truth.
-    """
-
-    results: str
-    what: str
-    uris: frozenset[str]
-    truth: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    metrics: DetectionMetrics | None = None
+_GALLERY = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +63,7 @@ class ReportInputs:
     evaluations : sequence of Evaluation
         One a model.
     default : str
-        Name of the default model.
+        Name of the default model, as `gunshot.evaluate.model_names` gives it.
     copies : str or None
         The store of distorted copies.
     archive : ScoredArchive or None
@@ -127,22 +102,25 @@ def write_up(inputs: ReportInputs) -> str:
         One self-contained HTML page.
     """
     store = open_store(inputs.store)
-    default = next(item for item in inputs.evaluations if item.bundle.name == inputs.default)
+    # the same bundle given twice is shown once
+    named = dict(zip(model_names(inputs.evaluations), inputs.evaluations, strict=True))
+    default = next(item for name, item in named.items() if name == inputs.default)
     misses, false_alarms = _errors(store, default)
     content = ReportContent(
         title=inputs.title,
         trained_on=_trained_on(default),
         date=inputs.date,
         is_synthetic=default.is_synthetic,
-        models=[_model(item) for item in inputs.evaluations],
+        models=[_model(name, item) for name, item in named.items()],
         default_model=inputs.default,
         dataset=_dataset(store),
         distortion=_distortion(store, inputs.copies),
         misses=misses,
         false_alarms=false_alarms,
-        scoring=_scoring(inputs.archive, default.bundle.digest),
+        sections=_sections(default),
+        scoring=None if inputs.archive is None else scoring_summary(inputs.archive, default.bundle.digest),
         failures=_failures(store, inputs.archive, default.bundle.digest),
-        provenance=_provenance(inputs, default),
+        provenance=_provenance(inputs, default, named),
     )
     return render_report(content)
 
@@ -155,30 +133,39 @@ def _trained_on(evaluation: Evaluation) -> str:
     unseen = f", {reported['unseen']:,} from sources it has never met" if reported.get("unseen") else ""
     copies = f" and {training['copies']:,} copies with added noise" if training["copies"] else ""
     return (
-        f"Trained on {rows.get('train', 0):,} clips{copies} ({', '.join(training['sources'])}); threshold chosen on "
+        f"Trained on {rows.get('train', 0):,} clips{copies} ({_sources(training)}); threshold chosen on "
         f"{rows.get('validation', 0):,} others; reported on {reported.get('test', 0):,} that neither has "
         f"touched{unseen}."
     )
 
 
-def _model(evaluation: Evaluation) -> ModelResult:
+def _sources(training: Mapping[str, Any]) -> str:
+    """The sources that a bundle notes: counted at training, or names alone for a site's own sound."""
+    return ", ".join(sorted({*(training.get("rows_by_source") or ()), *(training.get("sources") or ())}))
+
+
+def _sections(evaluation: Evaluation) -> list[Section]:
+    audit = audit_section(evaluation.bundle.details.get("audit"))
+    return [*held_out_sections(evaluation.figures, evaluation.unseen_sources), *([audit] if audit else [])]
+
+
+def _model(name: str, evaluation: Evaluation) -> ModelResult:
     bundle, table = evaluation.bundle, evaluation.predictions
     split = np.asarray(table.column("split").to_pylist())
     label, score = (np.asarray(table.column(name).to_pylist()) for name in ("label", "score"))
     history = bundle.details["training"]["history"]
     names = ("loss", "validation_loss", "accuracy", "validation_accuracy")
     return ModelResult(
-        name=bundle.name,
+        name=name,
         description=MODELS[bundle.name].what,
         splits=[
             ScoredSplit(
-                split=name, metrics=evaluation.metrics[name], label=label[split == name], score=score[split == name]
+                split=part, metrics=evaluation.metrics[part], label=label[split == part], score=score[split == part]
             )
-            for name in SPLITS
-            if name in evaluation.metrics and name != "train"
+            for part in SPLITS
+            if part in evaluation.metrics and part != "train"
         ],
-        history=TrainingHistory(**{name: [epoch[name] for epoch in history] for name in names}) if history else None,
-        by_source=evaluation.by_source,
+        history=TrainingHistory(**{key: [epoch[key] for epoch in history] for key in names}) if history else None,
         operating_point=bundle.operating_point,
     )
 
@@ -228,77 +215,32 @@ def _distortion(store: FeatureStore, copies_uri: str | None) -> DistortionExampl
 
 
 def _errors(store: FeatureStore, evaluation: Evaluation) -> tuple[list[ErrorExample], list[ErrorExample]]:
-    reported = [row for row in evaluation.predictions.to_pylist() if row["split"] == "test"]
-    if not reported:
-        return [], []
-    threshold = evaluation.bundle.operating_point.threshold
-    picked = worst_errors([row["label"] for row in reported], [row["score"] for row in reported], threshold)
-    misses, false_alarms = ([_error(store, reported[index]) for index in indices] for indices in picked)
-    return misses, false_alarms
+    """The rows of all reported splits that are called wrong, those the model was most sure of first."""
+    figures = evaluation.figures.values()
+    misses = sorted((it for of in figures for it in of.misses.worst), key=lambda it: it.score)
+    false_alarms = sorted((it for of in figures for it in of.false_alarms.worst), key=lambda it: -it.score)
+    return [_error(store, it) for it in misses[:_GALLERY]], [_error(store, it) for it in false_alarms[:_GALLERY]]
 
 
-def _error(store: FeatureStore, row: Row) -> ErrorExample:
+def _error(store: FeatureStore, mistake: Mistake) -> ErrorExample:
+    level = "" if mistake.snr_db is None else f", SNR about {mistake.snr_db:.0f} dB"
     return ErrorExample(
-        file_name=PurePosixPath(row["path"]).name,
-        score=row["score"],
-        source=f"{row['source']}: {row['sound']}",
-        path=f"{row['path']} at {row['onset_s']:.3f} s",
-        picture=_picture(store, row["row"]),
-    )
-
-
-def _of(rows: list[Row], digest: str, uris: frozenset[str]) -> list[Row]:
-    return [row for row in rows if row["model_digest"] == digest and row["uri"] in uris]
-
-
-def _scoring(archive: ScoredArchive | None, digest: str) -> ScoringSummary | None:
-    if archive is None:
-        return None
-    recordings = _of(read_table(archive.results, "recordings").to_pylist(), digest, archive.uris)
-    detections = _of(read_table(archive.results, "detections").to_pylist(), digest, archive.uris)
-    starts: dict[str, list[float]] = {row["uri"]: [] for row in recordings}
-    for row in detections:
-        starts[row["uri"]].append(row["start_s"])
-    states = [row["state"] for row in recordings]
-    return ScoringSummary(
-        n_listed=len(recordings),
-        states={state: states.count(state) for state in sorted(set(states))},
-        listened_s=sum(row["read_s"] for row in recordings),
-        n_detections=len(detections),
-        archive=archive.what,
-        detections=[
-            DetectionRow(
-                recording=row["path"],
-                start_s=row["start_s"],
-                score=row["score"],
-                n_shots=row["n_shots"],
-                start_utc=None if row["start_utc"] is None else row["start_utc"].isoformat(timespec="milliseconds"),
-            )
-            for row in sorted(detections, key=lambda row: -row["score"])
-        ],
-        timelines=[
-            RecordingTimeline(
-                recording=row["path"],
-                duration_s=row["read_s"],
-                detection_s=starts[row["uri"]],
-                event_s=archive.truth.get(row["uri"]),
-            )
-            for row in recordings
-            if row["read_s"] > 0
-        ],
-        truth=archive.metrics,
+        file_name=PurePosixPath(mistake.path).name,
+        score=mistake.score,
+        source=f"{mistake.source}: {mistake.sound}{level}",
+        path=f"{mistake.path} at {mistake.onset_s:.3f} s",
+        picture=_picture(store, mistake.row),
     )
 
 
 def _failures(store: FeatureStore, archive: ScoredArchive | None, digest: str) -> list[FailureRow]:
     rows = [row for row, _ in zip(failed_rows(store.header), range(_MOST_FAILURES), strict=False)]
     if archive is not None:
-        scored = _of(read_table(archive.results, "recordings").to_pylist(), digest, archive.uris)
-        rows += [row for row in scored if row["state"] != "ok"]
+        rows += [row for row in scored_recordings(archive, digest) if row["state"] != "ok"]
     return [FailureRow(file=row["path"], state=row["state"], reason=row["reason"]) for row in rows]
 
 
-def _provenance(inputs: ReportInputs, default: Evaluation) -> Provenance:
+def _provenance(inputs: ReportInputs, default: Evaluation, named: Mapping[str, Evaluation]) -> Provenance:
     bundle = default.bundle
     return Provenance(
         command=inputs.command,
@@ -306,7 +248,7 @@ def _provenance(inputs: ReportInputs, default: Evaluation) -> Provenance:
         digests={
             "recipe": bundle.recipe.digest,
             "manifest": bundle.details["training"]["manifest_digest"],
-            **{f"model {item.bundle.name}": item.bundle.digest for item in inputs.evaluations},
+            **{f"model {name}": item.bundle.digest for name, item in named.items()},
         },
         seeds={"split, copies, weights and order": inputs.seed},
         stages=[StageTime(stage=name, duration_s=round(seconds, 1)) for name, seconds in inputs.stages],

@@ -11,30 +11,38 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from gunshot.augment.field import FieldRule
+from gunshot.clips import features
 from gunshot.errors import TrainingError
+from gunshot.evaluation.audit import audit, rows_to_audit
+from gunshot.evaluation.calibration import fit_calibration
+from gunshot.evaluation.choice import ScoredRows, choose_points
 from gunshot.evaluation.metrics import classification_metrics
-from gunshot.evaluation.operating_point import OperatingPoint, choose_operating_point
+from gunshot.evaluation.operating_point import OperatingPoint
+from gunshot.evaluation.rules import DEFAULT_RULES, PointRule, parse_rule
+from gunshot.feed import Part
+from gunshot.fitting import Fitting, fit_model, scores_of
 from gunshot.models.bundle import Bundle, save_bundle, scorer_of
+from gunshot.models.card import write_card
 from gunshot.models.catalogue import ModelRule, model_rule
-from gunshot.models.logistic import fit_logistic
-from gunshot.models.native import without_greeting
 from gunshot.split import Assignment, assign_splits
+from gunshot.storage import delete, join
 from gunshot.store.read import FeatureStore, open_store
 
 if TYPE_CHECKING:
     from gunshot.models.fit import Epoch
 
-__all__ = ["DEFAULT_MAX_FPR", "SplitPlan", "read_inputs", "row_weights", "splits_of", "train_model", "versions"]
+__all__ = ["DEFAULT_MAX_FPR", "SplitPlan", "row_weights", "splits_of", "train_model", "versions"]
 
 DEFAULT_MAX_FPR = 0.002
 """False-alarm rate on the validation rows that the threshold keeps to: at 1,300 candidates an hour, 60 alarms a day."""
@@ -102,26 +110,6 @@ def splits_of(store: FeatureStore, plan: SplitPlan) -> NDArray[np.str_]:
     return splits
 
 
-def read_inputs(store: FeatureStore, rows: Sequence[int] | NDArray[np.intp], rule: ModelRule) -> NDArray[np.float32]:
-    """Rows of the array that a model reads.
-
-    Parameters
-    ----------
-    store : FeatureStore
-        Where.
-    rows : sequence of int
-        Row numbers.
-    rule : ModelRule
-        The model.
-
-    Returns
-    -------
-    ndarray of shape (len(rows), ...), float32
-        Waveforms or spectrograms.
-    """
-    return store.waveforms(rows) if rule.input == "waveform" else store.log_mels(rows)
-
-
 def row_weights(label: NDArray[np.int8], source: NDArray[np.str_]) -> NDArray[np.float32]:
     """What each training row counts in a network's loss.
 
@@ -160,9 +148,12 @@ def train_model(
     *,
     plan: SplitPlan | None = None,
     copies_uri: str | None = None,
+    field: FieldRule | None = None,
     epochs: int | None = None,
+    patience: int | None = None,
     seed: int = 0,
     max_fpr: float = DEFAULT_MAX_FPR,
+    operating_point: str | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Bundle:
     """Train a model on a store and write its bundle.
@@ -179,12 +170,18 @@ def train_model(
         How rows are divided; by group if not given.
     copies_uri : str, optional
         A store of distorted copies of the training rows.
+    field : FieldRule, optional
+        Distorts the training rows anew in each epoch; for networks only.
     epochs : int, optional
         Passes; the model's own number if not given.
+    patience : int, optional
+        Stop after so many epochs without a lower validation loss, and keep the best.
     seed : int
         Of weights and order.
     max_fpr : float
-        False-alarm rate on the validation rows that the threshold keeps to.
+        False-alarm rate on the validation rows that the default threshold keeps to.
+    operating_point : str, optional
+        What the default threshold keeps to instead, by `gunshot.evaluation.rules`.
     on_epoch : callable, optional
         Called after each epoch.
 
@@ -202,50 +199,108 @@ def train_model(
     """
     began = perf_counter()
     rule, plan = model_rule(model), plan or SplitPlan()
+    default = PointRule("fpr", max_fpr) if operating_point is None else parse_rule(operating_point)
     store = open_store(store_uri)
     splits = splits_of(store, plan)
     label = np.asarray([-1 if value is None else value for value in store.column("label")], dtype=np.int8)
     rows = {split: np.flatnonzero(splits == split) for split in ("train", "validation")}
-    x, trained = read_inputs(store, rows["train"], rule), rows["train"]
-    if copies_uri is not None:
-        x, trained = _with_copies(x, trained, copies_uri, store, splits, rule)
-    _check_finite(x, store_uri)
-    y, source = label[trained], np.asarray(store.column("source"))[trained]
-    validation = read_inputs(store, rows["validation"], rule), label[rows["validation"]]
-    weights, history = _fit(rule, (x, y), row_weights(y, source), validation, epochs or rule.epochs, seed, on_epoch)
-    point = _operating_point(rule, weights, store, validation, max_fpr)
-    scores = scorer_of(model, weights, store.recipe)(validation[0])
+    parts = _training_parts(store, splits, label, copies_uri)
+    judged = rows["validation"]
+    validation = Part(store, judged, label[judged], np.ones(len(judged), dtype=np.float32))
+    how = Fitting(epochs or rule.epochs, seed, patience, field)
+    checkpoint = join(out, "checkpoint.npz")
+    weights, network, history = fit_model(rule, parts, validation, how, checkpoint_uri=checkpoint, on_epoch=on_epoch)
+    # of rows split at random, others of their groups were trained on: they do not stand for new groups
+    group = None if plan.by == "random" else tuple(np.asarray(store.column("group"))[judged].tolist())
+    held = ScoredRows(label[judged], scores_of(scorer_of(model, weights, store.recipe), store, judged, rule), group)
+    points = choose_points(held, (default, *DEFAULT_RULES))
     details = {
         "training": {
             "store": store_uri,
             "manifest_digest": store.header.manifest_digest,
             "split": asdict(plan),
             "rows": {name: int(np.sum(splits == name)) for name in sorted(set(splits.tolist()) - {""})},
-            "copies": 0 if copies_uri is None else int(len(y) - len(rows["train"])),
-            "sources": sorted(set(source.tolist())),
-            "licenses": sorted(set(store.rows.column("license").take(rows["train"]).to_pylist()) - {""}),
+            "copies": sum(len(part.rows) for part in parts[1:]),
+            "field": None if field is None else field.model_dump(mode="json"),
+            **_provenance(store, rows["train"], label),
             "seed": seed,
+            "epochs": len(history),
+            "patience": patience,
             "elapsed_s": round(perf_counter() - began, 2),
             "history": [asdict(epoch) for epoch in history],
         },
-        "validation": classification_metrics(validation[1], scores, point.threshold).as_dict(),
+        "audit": _audit(store, splits, label, scorer_of(model, weights, store.recipe), rule, points[0], seed),
+        "validation": classification_metrics(held.label, held.score, points[0].threshold).as_dict(),
         "versions": versions(),
     }
-    return save_bundle(
-        out, model=model, weights=weights, recipe=store.recipe, operating_point=point, details=details,
-        splits=_splits_table(store, splits),
+    bundle = save_bundle(
+        out, model=model, weights=weights, recipe=store.recipe, operating_point=points[0], details=details,
+        splits=_splits_table(store, splits), operating_points=points, validation=held,
+        calibration=fit_calibration(held.label, held.score), network=network,
     )  # fmt: skip
+    write_card(bundle)
+    delete(checkpoint)
+    return bundle
 
 
-def _with_copies(
-    x: NDArray[np.float32],
-    rows: NDArray[np.intp],
-    uri: str,
+def _provenance(store: FeatureStore, rows: NDArray[np.intp], label: NDArray[np.int8]) -> dict[str, Any]:
+    """What trained a model: rows and licences by source."""
+    source, license_ = (np.asarray(store.column(name))[rows] for name in ("source", "license"))
+    names = sorted(set(source.tolist()))
+    return {
+        "rows_by_source": {
+            name: {
+                "gunshots": int(np.sum(label[rows][source == name] == 1)),
+                "others": int(np.sum(label[rows][source == name] == 0)),
+            }
+            for name in names
+        },
+        "licenses": {name: sorted(set(license_[source == name].tolist()) - {""}) for name in names},
+    }
+
+
+def _audit(
     store: FeatureStore,
     splits: NDArray[np.str_],
+    label: NDArray[np.int8],
+    scorer: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     rule: ModelRule,
-) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """The training inputs followed by their copies, and the row that each comes from."""
+    point: OperatingPoint,
+    seed: int,
+) -> dict[str, Any]:
+    rows = rows_to_audit(splits, seed=seed)
+
+    def score(waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+        return scorer(waveforms if rule.input == "waveform" else features(waveforms, store.recipe))
+
+    return audit(
+        store.rows.take(rows), store.waveforms(rows), label[rows], splits[rows], recipe=store.recipe, score=score,
+        threshold=point.threshold, seed=seed,
+    ).as_dict()  # fmt: skip
+
+
+def _training_parts(
+    store: FeatureStore, splits: NDArray[np.str_], label: NDArray[np.int8], copies_uri: str | None
+) -> list[Part]:
+    """The training rows, then their copies, weighed together."""
+    stores, rows = [store], [np.flatnonzero(splits == "train")]
+    origin = rows[0]
+    if copies_uri is not None:
+        copies, of_row = _copies(copies_uri, store, splits)
+        stores, rows = [store, copies], [origin, np.arange(len(of_row))]
+        origin = np.concatenate([origin, of_row])
+    y = label[origin]
+    weight = row_weights(y, np.asarray(store.column("source"))[origin])
+    parts, start = [], 0
+    for part_store, part_rows in zip(stores, rows, strict=True):
+        stop = start + len(part_rows)
+        parts.append(Part(part_store, part_rows, y[start:stop], weight[start:stop]))
+        start = stop
+    return parts
+
+
+def _copies(uri: str, store: FeatureStore, splits: NDArray[np.str_]) -> tuple[FeatureStore, NDArray[np.int64]]:
+    """A store of copies, and the row that each was made from."""
     copies = open_store(uri, recipe=store.recipe)
     if copies.header.derived.get("source_manifest") != store.header.manifest_digest:
         raise TrainingError(f"{uri} holds copies of another store than {store.header.uri}; remove it and run again")
@@ -255,57 +310,7 @@ def _with_copies(
         raise TrainingError(
             f"{uri}: {foreign} copies were made of rows that this split does not train on; remove it and run again"
         )
-    copied = read_inputs(copies, np.arange(len(source)), rule)
-    return np.concatenate([x, copied]), np.concatenate([rows, source])
-
-
-def _check_finite(x: NDArray[np.float32], uri: str) -> None:
-    bad = int(np.sum(~np.isfinite(x.reshape(len(x), -1)).all(axis=1)))
-    if bad:
-        raise TrainingError(f"{uri}: {bad} training rows hold values that are not finite; preprocess into a new store")
-
-
-def _fit(
-    rule: ModelRule,
-    train: tuple[NDArray[np.float32], NDArray[np.int8]],
-    weight: NDArray[np.float32],
-    validation: tuple[NDArray[np.float32], NDArray[np.int8]],
-    epochs: int,
-    seed: int,
-    on_epoch: Callable[[Epoch], None] | None,
-) -> tuple[bytes, Sequence[Epoch]]:
-    if rule.name == "logistic":
-        return fit_logistic(*train, seed=seed), ()
-    with without_greeting():
-        from gunshot.models.fit import fit_network  # the one way to TensorFlow, which takes seconds to import
-
-    fit = fit_network(rule, train, validation, epochs=epochs, seed=seed, weight=weight, on_epoch=on_epoch)
-    return fit.weights, fit.epochs
-
-
-def _operating_point(
-    rule: ModelRule,
-    weights: bytes,
-    store: FeatureStore,
-    validation: tuple[NDArray[np.float32], NDArray[np.int8]],
-    max_fpr: float,
-) -> OperatingPoint:
-    scores = scorer_of(rule.name, weights, store.recipe)(validation[0])
-    label, others = validation[1], validation[1] == 0
-    if np.mean(scores[others] >= 1.0) > max_fpr:
-        # other sounds score the largest float32 there is: no threshold keeps to the rate, so the strictest is taken
-        found = classification_metrics(label, scores, 1.0)
-        return OperatingPoint(
-            name=f"fewest false alarms (at most {max_fpr:.2%} cannot be kept)",
-            threshold=1.0,
-            split="validation",
-            recall=found.recall or 0.0,
-            fpr=found.fpr or 0.0,
-            n_gunshots=found.n_gunshots,
-            n_others=found.n_others,
-        )
-    name = f"at most {max_fpr:.2%} false alarms"
-    return choose_operating_point(label, scores, name=name, split="validation", max_fpr=max_fpr)
+    return copies, source
 
 
 def _splits_table(store: FeatureStore, splits: NDArray[np.str_]) -> bytes:

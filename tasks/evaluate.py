@@ -6,6 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from gunshot.evaluate import Evaluation, evaluate_bundle
+from gunshot.evaluation.reported import BaseRates
 from tasks.artifacts import stage
 from tasks.retries import TRANSIENT
 
@@ -13,7 +14,7 @@ __all__ = ["evaluate_models"]
 
 
 @task(name="evaluate-bundles", cache_policy=NO_CACHE, **TRANSIENT)
-def evaluate_models(store: str, models: list[str]) -> list[Evaluation]:
+def evaluate_models(store: str, models: list[str], base_rates: BaseRates | None = None) -> list[Evaluation]:
     """Score a store's held-out rows with each bundle.
 
     Parameters
@@ -22,6 +23,8 @@ def evaluate_models(store: str, models: list[str]) -> list[Evaluation]:
         The committed store.
     models : list of str
         Bundles.
+    base_rates : BaseRates, optional
+        What one recorder brings in a day.
 
     Returns
     -------
@@ -31,6 +34,6 @@ def evaluate_models(store: str, models: list[str]) -> list[Evaluation]:
     evaluations = []
     with stage("evaluate", len(models), "models") as advance:
         for model in models:
-            evaluations.append(evaluate_bundle(store, model))
+            evaluations.append(evaluate_bundle(store, model, base_rates))
             advance()
     return evaluations

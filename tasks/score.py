@@ -16,7 +16,12 @@ __all__ = ["score_batches"]
 
 @task(name="score-batches", **TRANSIENT)
 def score_batches(
-    bundle: str, digest: str, results: str, batches: tuple[ScoringBatch, ...], scheduler: str | None
+    bundle: str,
+    digest: str,
+    results: str,
+    batches: tuple[ScoringBatch, ...],
+    scheduler: str | None,
+    operating_point: str | None = None,
 ) -> float:
     """Score batches and write their tables.
 
@@ -30,6 +35,8 @@ def score_batches(
         The plan.
     scheduler : str or None
         Address of the Dask scheduler; None runs here.
+    operating_point : str or None
+        Which of the bundle's operating points; its default if None.
 
     Returns
     -------
@@ -38,7 +45,8 @@ def score_batches(
     """
     read_s = 0.0
     with stage("score", sum(len(batch.targets) for batch in batches), "recordings") as advance:
-        for outcome in fan_out(scheduler, partial(score_batch, bundle, digest, results), batches):
+        work = partial(score_batch, bundle, digest, results, operating_point=operating_point)
+        for outcome in fan_out(scheduler, work, batches):
             read_s += outcome.read_s
             advance(sum(outcome.states.values()), note=f"{outcome.n_detections} detections")
     return read_s

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
+from gunshot.augment.field import FieldRule
 from gunshot.models.catalogue import model_rule
 from gunshot.training import SplitPlan, train_model
 from tasks.artifacts import stage
@@ -25,9 +26,12 @@ def train_bundle(
     *,
     plan: SplitPlan,
     copies: str | None,
+    field: FieldRule | None,
     epochs: int | None,
+    patience: int | None,
     seed: int,
     max_fpr: float,
+    operating_point: str | None = None,
 ) -> str:
     """Train a model; see `gunshot.training.train_model`.
 
@@ -39,12 +43,18 @@ def train_bundle(
         How rows are divided.
     copies : str or None
         Store of distorted copies of the training rows.
+    field : FieldRule or None
+        Distorts the training rows anew in each epoch.
     epochs : int or None
         Passes; the model's own number if None.
+    patience : int or None
+        Stop after so many epochs without a lower validation loss.
     seed : int
         Of weights and order.
     max_fpr : float
-        False-alarm rate on the validation rows that the threshold keeps to.
+        False-alarm rate on the validation rows that the default threshold keeps to.
+    operating_point : str or None
+        What it keeps to instead, by `gunshot.evaluation.rules`.
 
     Returns
     -------
@@ -63,9 +73,12 @@ def train_bundle(
             out,
             plan=plan,
             copies_uri=copies,
+            field=field,
+            patience=patience,
             epochs=epochs,
             seed=seed,
             max_fpr=max_fpr,
+            operating_point=operating_point,
             on_epoch=on_epoch,
         )
         if not model_rule(model).epochs:

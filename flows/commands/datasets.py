@@ -47,3 +47,38 @@ def fetch(name: str, out: str) -> None:
     table = build_manifest([str(labels.parent)])
     write_manifest(table, labels.parent / "manifest.parquet")
     click.echo(f"{dataset_table(table)}\n\n{counts_table(table)}\nlabel table: {labels}")
+
+
+@datasets.command()
+@click.argument("folder")
+@click.option("--most", type=click.IntRange(1), default=3, show_default=True, metavar="N", help="Rows a file.")
+def packages(folder: str, most: int) -> None:
+    """Label the sounds of unpacked distribution packages, a row an onset; writes FOLDER/labels.csv."""
+    from pathlib import Path
+
+    from gunshot.datasets.labels import write_labels
+    from gunshot.datasets.onsets import onset_rows
+    from gunshot.datasets.packages import package_rows, unpack_inside
+
+    for why in unpack_inside(Path(folder)):
+        click.echo(f"left out: {why}", err=True)
+    table = Path(folder, "labels.csv")
+    click.echo(f"label table: {table}, {write_labels(onset_rows(package_rows(Path(folder)), most=most), table)} rows")
+
+
+@datasets.command()
+@click.argument("labels")
+@click.option("--out", required=True, metavar="DIR", help="DIR/labels.csv is written.")
+@click.option("--most", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Rows a file.")
+@click.option("--leave-out", multiple=True, metavar="SOURCE", help="Sources whose rows stay out.")
+def onsets(labels: str, out: str, most: int, leave_out: tuple[str, ...]) -> None:
+    """From a label table with a row a file make one with a row an onset: every shot, several sounds."""
+    from pathlib import Path
+
+    from gunshot.datasets.labels import read_labels, write_labels
+    from gunshot.datasets.onsets import onset_rows
+
+    rows = (row for row in read_labels(Path(labels)) if row.source not in leave_out)
+    Path(out).mkdir(parents=True, exist_ok=True)
+    table = Path(out, "labels.csv")
+    click.echo(f"label table: {table}, {write_labels(onset_rows(rows, most=most), table)} rows")

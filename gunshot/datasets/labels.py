@@ -4,7 +4,7 @@ Conventions
 -----------
 Times are seconds from the start of the file; both empty means the whole file. ``label`` is 1 for a gunshot, 0
 for anything else. ``group`` holds what must never be split between training and test. ``path`` is written
-relative to the folder of ``labels.csv``, with ``/``.
+relative to the folder of ``labels.csv`` where it lies below it, with ``/``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gunshot.errors import DatasetError
 
-__all__ = ["COLUMNS", "LabelRow", "read_label_paths", "write_labels"]
+__all__ = ["COLUMNS", "LabelRow", "read_label_paths", "read_labels", "write_labels"]
 
 COLUMNS = ("path", "start_s", "end_s", "label", "sound", "source", "group", "device", "license")
 
@@ -63,7 +63,7 @@ def write_labels(rows: Iterable[LabelRow], target: Path) -> int:
     Parameters
     ----------
     rows : iterable of LabelRow
-        At least one; their files lie below the folder of `target`.
+        At least one. Files that lie below the folder of `target` are written relative to it, others absolute.
     target : Path
         The ``labels.csv`` to write.
 
@@ -79,21 +79,29 @@ def write_labels(rows: Iterable[LabelRow], target: Path) -> int:
     """
     partial = target.with_name(f".{target.name}.partial")
     n_rows = 0
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows:
-            times = ["" if value is None else round(value, 6) for value in (row.start_s, row.end_s)]
-            path = row.path.relative_to(target.parent).as_posix()
-            writer.writerow([path, *times, row.label, row.sound, row.source, row.group, row.device, row.license])
-            n_rows += 1
-        file.flush()
-        os.fsync(file.fileno())
-    if n_rows == 0:
-        partial.unlink()
-        raise DatasetError(f"a data set must give at least one labelled sound; got none for {target}; fetch it again")
-    partial.replace(target)
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for row in rows:
+                writer.writerow(_cells(row, target.parent))
+                n_rows += 1
+            file.flush()
+            os.fsync(file.fileno())
+        if n_rows == 0:
+            raise DatasetError(
+                f"a data set must give at least one labelled sound; got none for {target}; fetch it again"
+            )
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)  # rows may be an iterator that fails half-way
     return n_rows
+
+
+def _cells(row: LabelRow, folder: Path) -> list[str | float]:
+    times = ["" if value is None else round(value, 6) for value in (row.start_s, row.end_s)]
+    path = (row.path.relative_to(folder) if row.path.is_relative_to(folder) else row.path.absolute()).as_posix()
+    return [path, *times, row.label, row.sound, row.source, row.group, row.device, row.license]
 
 
 def read_label_paths(target: Path) -> list[Path]:
@@ -114,3 +122,46 @@ def read_label_paths(target: Path) -> list[Path]:
         if tuple(reader.fieldnames or ()) != COLUMNS:
             return []
         return list(dict.fromkeys(target.parent / row["path"] for row in reader))
+
+
+def read_labels(table: Path) -> list[LabelRow]:
+    """Read a label table that this project wrote.
+
+    Parameters
+    ----------
+    table : Path
+        A ``labels.csv`` with all of `COLUMNS`.
+
+    Returns
+    -------
+    list of LabelRow
+        In its order, paths resolved against its folder.
+
+    Raises
+    ------
+    DatasetError
+        If it is missing, has other columns, or a number in it is none.
+    """
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if not set(COLUMNS) <= set(reader.fieldnames or ()):
+                raise ValueError(f"the columns {', '.join(reader.fieldnames or ['of an empty file'])}")
+            return [_row(row, table.parent) for row in reader]
+    except OSError as error:
+        raise DatasetError(f"label table {table} cannot be read: {error}; check its path") from error
+    except (ValueError, csv.Error) as error:
+        raise DatasetError(
+            f"label table {table} must have the columns {', '.join(COLUMNS)} and a value for each; got {error}; "
+            "write it again"
+        ) from error
+
+
+def _row(row: dict[str, str], folder: Path) -> LabelRow:
+    if None in row.values():
+        raise ValueError(f"a row that breaks off after {row['path']}")
+    start_s, end_s = (float(row[name]) if row[name] else None for name in ("start_s", "end_s"))
+    return LabelRow(
+        path=folder / row["path"], label=int(row["label"]), sound=row["sound"], source=row["source"],
+        group=row["group"], license=row["license"], device=row["device"], start_s=start_s, end_s=end_s,
+    )  # fmt: skip

@@ -20,11 +20,14 @@ __all__ = [
     "DetPoints",
     "PrecisionRecallPoints",
     "RocPoints",
+    "curve_points",
     "det_points",
     "precision_recall_points",
     "recall_at_fpr",
     "roc_points",
 ]
+
+_MOST_POINTS = 200
 
 
 class RocPoints(NamedTuple):
@@ -181,3 +184,38 @@ def recall_at_fpr(label: ArrayLike, score: ArrayLike, max_fpr: float) -> float:
         raise ParameterError(f"max_fpr must lie in [0, 1]; got {max_fpr:g}: one false alarm in a hundred is 0.01")
     points = roc_points(label, score)
     return float(points.recall[points.fpr <= max_fpr].max())
+
+
+def curve_points(label: ArrayLike, score: ArrayLike) -> dict[str, dict[str, list[float | None]]]:
+    """Return all three curves as JSON takes them, at most 200 points each.
+
+    Parameters
+    ----------
+    label, score : array_like of shape (n,)
+        Labels 0 or 1 of both classes; scores in [0, 1].
+
+    Returns
+    -------
+    dict
+        ``roc``, ``precision_recall`` and ``det``, each of columns. Every point is one of the curve; of a longer one
+        points are left out evenly. An infinite threshold is None.
+
+    Raises
+    ------
+    ParameterError, TrainingError
+        As `roc_points`.
+    """
+    curves: dict[str, RocPoints | PrecisionRecallPoints | DetPoints] = {
+        "roc": roc_points(label, score),
+        "precision_recall": precision_recall_points(label, score),
+        "det": det_points(label, score),
+    }
+    return {
+        name: {field: _some(column) for field, column in points._asdict().items()} for name, points in curves.items()
+    }
+
+
+def _some(column: NDArray[np.float64]) -> list[float | None]:
+    """Points spread evenly over a column, both ends among them."""
+    chosen = np.unique(np.linspace(0, column.size - 1, min(column.size, _MOST_POINTS)).round().astype(int))
+    return [float(value) if np.isfinite(value) else None for value in column[chosen]]

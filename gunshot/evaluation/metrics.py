@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from gunshot.errors import ParameterError
+from gunshot.evaluation.bootstrap import GroupInterval, group_interval
 from gunshot.evaluation.intervals import exact_interval
 from gunshot.evaluation.rows import labelled_scores
 
-__all__ = ["ClassificationMetrics", "classification_metrics", "metrics_by"]
+__all__ = ["ClassificationMetrics", "classification_metrics"]
 
 
 def _ratio(part: int, whole: int) -> float | None:
@@ -48,6 +49,9 @@ class ClassificationMetrics:
         Area under the ROC curve; None unless both classes are present.
     average_precision : float or None
         Mean precision over the ranks of the gunshots; None unless both classes are present.
+    recall_over_groups, fpr_over_groups : GroupInterval or None
+        95 % intervals whose trials are groups (`gunshot.evaluation.bootstrap`); None where groups were not given or
+        the class has no row.
 
     Raises
     ------
@@ -62,6 +66,8 @@ class ClassificationMetrics:
     threshold: float
     roc_auc: float | None = None
     average_precision: float | None = None
+    recall_over_groups: GroupInterval | None = None
+    fpr_over_groups: GroupInterval | None = None
 
     def __post_init__(self) -> None:
         """Refuse counts that cannot be."""
@@ -124,14 +130,20 @@ class ClassificationMetrics:
         """Exact 95 % interval of the false-alarm rate."""
         return exact_interval(self.false_positives, self.n_others)
 
+    @property
+    def precision_interval(self) -> tuple[float, float] | None:
+        """Exact 95 % interval of the precision, at the mix of classes of these rows."""
+        return exact_interval(self.true_positives, self.true_positives + self.false_positives)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as JSON takes them.
 
         Returns
         -------
         dict
-            Plain numbers, lists and None.
+            Plain numbers, lists and None; the intervals over groups only where there are any.
         """
+        over_groups = {"recall_over_groups": self.recall_over_groups, "fpr_over_groups": self.fpr_over_groups}
         return {
             "n": self.n,
             "n_gunshots": self.n_gunshots,
@@ -143,7 +155,9 @@ class ClassificationMetrics:
             "fpr": self.fpr,
             "precision": self.precision,
             "recall_interval": _as_list(self.recall_interval),
+            "fnr_interval": _as_list(self.fnr_interval),
             "fpr_interval": _as_list(self.fpr_interval),
+            "precision_interval": _as_list(self.precision_interval),
             "roc_auc": self.roc_auc,
             "average_precision": self.average_precision,
             "confusion": {
@@ -152,11 +166,12 @@ class ClassificationMetrics:
                 "fn": self.false_negatives,
                 "tp": self.true_positives,
             },
+            **{name: interval.as_dict() for name, interval in over_groups.items() if interval is not None},
         }
 
     @classmethod
     def from_dict(cls, figures: Mapping[str, Any]) -> ClassificationMetrics:
-        """Read back what `as_dict` wrote; rates are derived again from the counts.
+        """Read back what `as_dict` wrote; rates and exact intervals are derived again from the counts.
 
         Parameters
         ----------
@@ -183,6 +198,8 @@ class ClassificationMetrics:
                 threshold=float(figures["threshold"]),
                 roc_auc=figures["roc_auc"],
                 average_precision=figures["average_precision"],
+                recall_over_groups=_group_interval(figures.get("recall_over_groups")),
+                fpr_over_groups=_group_interval(figures.get("fpr_over_groups")),
             )
         except KeyError as missing:
             raise ParameterError(
@@ -191,12 +208,19 @@ class ClassificationMetrics:
             ) from None
 
 
+def _group_interval(figures: Mapping[str, Any] | None) -> GroupInterval | None:
+    """Read back an interval over groups."""
+    return None if figures is None else GroupInterval(**figures)
+
+
 def _as_list(interval: tuple[float, float] | None) -> list[float] | None:
     """Return an interval as JSON has it."""
     return None if interval is None else list(interval)
 
 
-def classification_metrics(label: ArrayLike, score: ArrayLike, threshold: float) -> ClassificationMetrics:
+def classification_metrics(
+    label: ArrayLike, score: ArrayLike, threshold: float, group: Sequence[object] | None = None
+) -> ClassificationMetrics:
     """Count the calls of one threshold, and rank-based figures that need none.
 
     Parameters
@@ -207,6 +231,8 @@ def classification_metrics(label: ArrayLike, score: ArrayLike, threshold: float)
         Scores in [0, 1].
     threshold : float
         In [0, 1]; a row is called a gunshot when ``score >= threshold``.
+    group : sequence of length n, optional
+        The group of each row, for the intervals over groups.
 
     Returns
     -------
@@ -241,47 +267,20 @@ def classification_metrics(label: ArrayLike, score: ArrayLike, threshold: float)
         threshold=float(threshold),
         roc_auc=float(roc_auc_score(labels, scores)) if has_both else None,
         average_precision=float(average_precision_score(labels, scores)) if has_both else None,
+        recall_over_groups=_called_over_groups(is_called, is_gunshot, group),
+        fpr_over_groups=_called_over_groups(is_called, ~is_gunshot, group),
     )
 
 
-def metrics_by(
-    label: ArrayLike, score: ArrayLike, threshold: float, by: Sequence[str]
-) -> dict[str, ClassificationMetrics]:
-    """Break the metrics down by a column: source, sample rate, distance, ...
-
-    Parameters
-    ----------
-    label, score : array_like of shape (n,)
-        As for `classification_metrics`.
-    threshold : float
-        In [0, 1].
-    by : sequence of n str
-        The value of the column in each row.
-
-    Returns
-    -------
-    dict of {str: ClassificationMetrics}
-        One entry for each value, in sorted order; the counts add up to those of all rows.
-
-    Raises
-    ------
-    ParameterError
-        As `classification_metrics`, or if `by` has another length than the rows.
-
-    Examples
-    --------
-    >>> parts = metrics_by([1, 1, 0], [0.9, 0.4, 0.6], 0.5, by=["forest", "range", "range"])
-    >>> {name: (part.recall, part.fpr) for name, part in parts.items()}
-    {'forest': (1.0, None), 'range': (0.0, 1.0)}
-    """
-    labels, scores = labelled_scores(label, score)
-    names = np.array([str(value) for value in by], dtype=object)
-    if names.size != labels.size:
+def _called_over_groups(
+    is_called: NDArray[np.bool_], of_class: NDArray[np.bool_], group: Sequence[object] | None
+) -> GroupInterval | None:
+    """Interval over groups of the calls among the rows of one class."""
+    if group is None or not of_class.any():
+        return None
+    if len(group) != of_class.size:
         raise ParameterError(
-            f"by must name one group a row; got {names.size} names for {labels.size} rows: "
-            "take it from the table of the labels"
+            f"group must name one group a row; got {len(group)} names for {of_class.size} rows: take it from the table"
+            " of the labels"
         )
-    return {
-        name: classification_metrics(labels[names == name], scores[names == name], threshold)
-        for name in sorted(set(names))
-    }
+    return group_interval(is_called[of_class], [group[row] for row in np.flatnonzero(of_class).tolist()])

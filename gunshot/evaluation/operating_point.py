@@ -2,7 +2,9 @@
 
 Conventions: those of `gunshot.evaluation.metrics`; a clip is called a gunshot when ``score >= threshold``.
 An operating point is chosen on validation rows and only then reported on test rows: its recall and
-false-alarm rate are those of the rows it was chosen on, and flatter it a little.
+false-alarm rate are those of the rows it was chosen on, and flatter it a little. What holds beyond those rows is its
+guarantee (`gunshot.evaluation.guarantees`). Texts that users choose by are read in `gunshot.evaluation.rules`, and
+chosen with their guarantees in `gunshot.evaluation.choice`.
 
 Where the threshold is put
 --------------------------
@@ -23,9 +25,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gunshot.errors import ParameterError, TrainingError
+from gunshot.evaluation.guarantees import RateBound
 from gunshot.evaluation.rows import two_class_scores
 
-__all__ = ["OperatingPoint", "choose_operating_point"]
+__all__ = ["OperatingPoint", "choose_operating_point", "measured_point", "threshold_below"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ class OperatingPoint:
     Parameters
     ----------
     name : str
-        What a user asks for, such as "balanced" or "few false alarms".
+        What a user asks for, such as "miss 1%" or "10 a day".
     threshold : float
         In [0, 1]; a clip is called a gunshot when ``score >= threshold``.
     split : str
@@ -46,11 +49,17 @@ class OperatingPoint:
         Fraction of the other sounds of that split that are called.
     n_gunshots, n_others : int
         Rows of each class in that split, at least 1.
+    guarantee : str or None
+        What holds at the stated confidence for groups not yet seen, in words; None where nothing does.
+    note : str
+        Why there is no guarantee, or what else a reader must know.
+    bound : RateBound or None
+        The figures behind both.
 
     Raises
     ------
     ParameterError
-        If a fraction is outside [0, 1] or a class is empty.
+        If a fraction is outside [0, 1], a class is empty, or a guarantee has no bound that holds.
     """
 
     name: str
@@ -60,6 +69,9 @@ class OperatingPoint:
     fpr: float
     n_gunshots: int
     n_others: int
+    guarantee: str | None = None
+    note: str = ""
+    bound: RateBound | None = None
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""
@@ -72,6 +84,10 @@ class OperatingPoint:
                 raise ParameterError(
                     f"{field} must be >= 1; got {getattr(self, field)}: choose it on rows of both classes"
                 )
+        if self.guarantee is not None and (self.bound is None or not self.bound.holds):
+            raise ParameterError(
+                f"guarantee {self.guarantee!r} has no bound that holds: choose the operating point again"
+            )
 
     @property
     def fnr(self) -> float:
@@ -115,7 +131,8 @@ class OperatingPoint:
                 f"figures must have the fields of OperatingPoint; missing: {missing}, unknown: {unknown}: "
                 "choose the operating point again with this version"
             )
-        return cls(**figures)
+        bound = figures["bound"]
+        return cls(**{**figures, "bound": None if bound is None else RateBound.from_dict(bound)})
 
 
 def choose_operating_point(
@@ -185,15 +202,44 @@ def choose_operating_point(
         cut = int(np.flatnonzero((n_gunshots - n_called_gunshots) / n_gunshots <= max_fnr)[-1])
         if cut == level.size and level[-1] >= 1.0:
             cut -= 1
+    return measured_point(labels, scores, threshold_below(level, cut), name=name, split=split)
+
+
+def measured_point(
+    label: ArrayLike, score: ArrayLike, threshold: float, *, name: str, split: str, note: str = ""
+) -> OperatingPoint:
+    """Measure what a given threshold does.
+
+    Parameters
+    ----------
+    label, score : array_like of shape (n,)
+        Labels 0 or 1 of both classes; scores in [0, 1].
+    threshold : float
+        In [0, 1].
+    name, split, note : str
+        Of the operating point.
+
+    Returns
+    -------
+    OperatingPoint
+        Without guarantee.
+
+    Raises
+    ------
+    ParameterError
+        If labels, scores or threshold are not what they must be.
+    TrainingError
+        If one class has no row.
+    """
+    labels, scores = two_class_scores(label, score)
+    called = labels[scores >= threshold]
+    n_gunshots = int(labels.sum())
+    n_found = int(called.sum())
     return OperatingPoint(
-        name=name,
-        threshold=_threshold_below(level, cut),
-        split=split,
-        recall=float(n_called_gunshots[cut] / n_gunshots),
-        fpr=float(n_called_others[cut] / n_others),
-        n_gunshots=n_gunshots,
-        n_others=n_others,
-    )
+        name=name, threshold=float(threshold), split=split, recall=n_found / n_gunshots,
+        fpr=(called.size - n_found) / (labels.size - n_gunshots), n_gunshots=n_gunshots,
+        n_others=labels.size - n_gunshots, note=note,
+    )  # fmt: skip
 
 
 def _check_constraint(max_fpr: float | None, max_fnr: float | None) -> None:
@@ -214,8 +260,21 @@ def _n_at_or_above(level: NDArray[np.float64], scores: NDArray[np.float64]) -> N
     return np.append(scores.size - below, 0).astype(np.int64)
 
 
-def _threshold_below(level: NDArray[np.float64], cut: int) -> float:
-    """Return the threshold that calls the levels from index `cut` on, midway to the level before."""
+def threshold_below(level: NDArray[np.float64], cut: int) -> float:
+    """Return the threshold that calls the levels from index `cut` on, midway to the level before.
+
+    Parameters
+    ----------
+    level : ndarray of shape (n_levels,), float64
+        The distinct scores, rising.
+    cut : int
+        In [0, n_levels]; n_levels calls none, unless a score is 1.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
     lower = float(level[cut - 1]) if cut > 0 else 0.0
     upper = float(level[cut]) if cut < level.size else 1.0
     midway = lower + (upper - lower) / 2.0

@@ -37,6 +37,8 @@ class ModelRule:
         Of AdamW; 0 is Adam.
     label_smoothing : float
         How far targets are drawn from 0 and 1 towards the middle; keeps scores from saturating.
+    augment : {"none", "paper", "field"}
+        How its training rows are distorted unless another way is asked for.
     what : str
         One line for people.
     """
@@ -49,15 +51,21 @@ class ModelRule:
     decays: bool
     weight_decay: float
     label_smoothing: float
+    augment: Literal["none", "paper", "field"]
     what: str
 
 
 MODELS: dict[str, ModelRule] = {
     rule.name: rule
     for rule in (
-        ModelRule("logistic", "waveform", 0, 0, 0, False, 0, 0, "logistic regression on the waveform, as in the paper"),
-        ModelRule("paper-cnn", "log_mel", 14, 10, 1e-3, False, 0, 0, "the paper's seven convolutions"),
-        ModelRule("small-cnn", "log_mel", 20, 32, 2e-3, True, 0.02, 0.05, "four light convolutions; the default"),
+        ModelRule(
+            "logistic", "waveform", 0, 0, 0, False, 0, 0, "paper", "logistic regression on waveforms, the paper's"
+        ),
+        ModelRule("paper-cnn", "log_mel", 14, 10, 1e-3, True, 0, 0, "paper", "the paper's seven convolutions"),
+        ModelRule(
+            "small-cnn", "log_mel", 20, 32, 2e-3, True, 0.02, 0.05, "paper", "four light convolutions; the default"
+        ),
+        ModelRule("field-cnn", "log_mel", 8, 64, 2e-3, True, 0.02, 0.02, "field", "the same, wider, for the field"),
     )
 }
 """The models by name."""

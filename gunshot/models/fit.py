@@ -3,25 +3,32 @@
 Conventions
 -----------
 The same rows, seed and versions on the same machine give the same weights, to the byte (a test holds it). Seeds suffice
-for the operations used here; TensorFlow's switch for deterministic ones changes no byte and costs half the speed.
+for the operations used here; TensorFlow's switch for deterministic ones changes no byte and costs half the speed. A
+training that was killed goes on from its last epoch and ends with the same weights.
 """
 
 from __future__ import annotations
 
+import io
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from gunshot.errors import BundleError
+from gunshot.models.batches import Batch, Batches, ahead
 from gunshot.models.catalogue import ModelRule
+from gunshot.models.checkpoint import Checkpoint, Saved
 from gunshot.models.native import without_greeting
 from gunshot.models.networks import NETWORKS
 
-__all__ = ["Epoch", "Fit", "fit_network"]
+__all__ = ["Epoch", "Fit", "fit_network", "read_weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class Fit:
     ----------
     weights : bytes
         Exported for the runtime.
+    network : bytes
+        The same numbers as an ``.npz`` of plain arrays, for training to go on from (`gunshot.models.copies`).
     epochs : tuple of Epoch
         How training went.
     n_weights : int
@@ -60,18 +69,22 @@ class Fit:
     """
 
     weights: bytes
+    network: bytes
     epochs: tuple[Epoch, ...]
     n_weights: int
 
 
 def fit_network(
     rule: ModelRule,
-    train: tuple[NDArray[np.float32], NDArray[np.int8]],
-    validation: tuple[NDArray[np.float32], NDArray[np.int8]],
+    train: Batches,
+    validation: Batches,
     *,
     epochs: int,
     seed: int,
-    weight: NDArray[np.float32] | None = None,
+    patience: int | None = None,
+    initial: Sequence[NDArray[Any]] | None = None,
+    learning_rate: float | None = None,
+    checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fit:
     """Fit a network and export it.
@@ -80,14 +93,20 @@ def fit_network(
     ----------
     rule : ModelRule
         Which network and how.
-    train, validation : tuple of ndarray
-        Spectrograms of shape (n, n_mels, n_frames), float32 [dB], and labels of shape (n,), int8.
+    train, validation : Batches
+        Rows; of the second the first epoch is judged after each of the first's.
     epochs : int
         Passes over the training rows.
     seed : int
-        Of initial weights, order and dropout.
-    weight : ndarray of shape (n,), float32, optional
-        What each training row counts in the loss; all the same if not given.
+        Of initial weights and dropout; the order is that of `train`.
+    patience : int, optional
+        Stop after so many epochs without a lower validation loss, and take the best; otherwise the last is taken.
+    initial : sequence of ndarray, optional
+        Weights to begin with, as `read_weights` gives them; drawn from the seed if not given.
+    learning_rate : float, optional
+        In place of the rule's.
+    checkpoint : Checkpoint, optional
+        Where to go on from after a kill; a training that did has the weights of one that ran through.
     on_epoch : callable, optional
         Called after each epoch.
 
@@ -96,39 +115,130 @@ def fit_network(
     Fit
         The exported network and its history.
     """
+    network = _network(replace(rule, learning_rate=learning_rate or rule.learning_rate), train, epochs, seed)
+    if initial is not None:
+        network.set_weights(list(initial))
+    history: list[Epoch] = []
+    best: list[NDArray[Any]] = []
+    saved = None if checkpoint is None else checkpoint.load()
+    if saved is not None:
+        _restore(network, saved.arrays)
+        history, best = [_epoch(figures) for figures in saved.history], list(saved.best)
+    while len(history) < epochs and not _is_over(history, patience):
+        history.append(_one_epoch(network, train, validation, len(history)))
+        if patience is not None and history[-1].validation_loss <= min(epoch.validation_loss for epoch in history):
+            best = network.get_weights()
+        if checkpoint is not None:
+            checkpoint.save(Saved(_state(network), best, [asdict(epoch) for epoch in history]))
+        if on_epoch:
+            on_epoch(history[-1])
+    if best:
+        network.set_weights(best)
+    return Fit(_export(network), _packed(network.get_weights()), tuple(history), int(network.count_params()))
+
+
+def _network(rule: ModelRule, train: Batches, epochs: int, seed: int) -> keras.Model:
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    x, y = train
-    network = NETWORKS[rule.name]((int(x.shape[1]), int(x.shape[2])))
-    steps = epochs * -(-len(x) // rule.batch_size)
+    network = NETWORKS[rule.name]((train.shape[0], train.shape[1]))
+    steps = epochs * train.n_batches
     rate = keras.optimizers.schedules.CosineDecay(rule.learning_rate, steps) if rule.decays else rule.learning_rate
     network.compile(
         keras.optimizers.AdamW(rate, weight_decay=rule.weight_decay),
         keras.losses.BinaryCrossentropy(label_smoothing=rule.label_smoothing),
-        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],
     )
-    history: list[Epoch] = []
+    network.optimizer.build(network.trainable_variables)
+    return network
 
-    def _record(number: int, logs: dict[str, float]) -> None:
-        epoch = Epoch(number + 1, logs["loss"], logs["accuracy"], logs["val_loss"], logs["val_accuracy"])
-        history.append(epoch)
-        if on_epoch:
-            on_epoch(epoch)
 
-    network.fit(
-        x,
-        y.astype(np.float32),
-        batch_size=rule.batch_size,
-        epochs=epochs,
-        verbose=0,
-        validation_data=(validation[0], validation[1].astype(np.float32)),
-        sample_weight=weight,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=_record)],
+def _state(network: keras.Model) -> list[NDArray[Any]]:
+    return [np.asarray(variable) for variable in (*network.variables, *network.optimizer.variables)]
+
+
+def _restore(network: keras.Model, arrays: Sequence[NDArray[Any]]) -> None:
+    variables = (*network.variables, *network.optimizer.variables)
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _is_over(history: list[Epoch], patience: int | None) -> bool:
+    if patience is None or not history:
+        return False
+    losses = [epoch.validation_loss for epoch in history]
+    return len(losses) - 1 - int(np.argmin(losses)) >= patience
+
+
+def _one_epoch(network: keras.Model, train: Batches, validation: Batches, number: int) -> Epoch:
+    fitted = _mean(
+        (len(batch.y), network.train_on_batch(batch.x, _targets(network, batch), batch.weight, return_dict=True))
+        for batch in ahead(train.epoch(number))
     )
-    return Fit(_export(network), tuple(history), int(network.count_params()))
+    judged = _mean(
+        (len(batch.y), network.test_on_batch(batch.x, _targets(network, batch), batch.weight, return_dict=True))
+        for batch in validation.epoch(0)
+    )
+    return Epoch(number + 1, fitted["loss"], fitted["accuracy"], judged["loss"], judged["accuracy"])
+
+
+def _mean(figures: Iterable[tuple[int, dict[str, float]]]) -> dict[str, float]:
+    """Mean over the rows of all batches: Keras gives each batch's own."""
+    total = {"loss": 0.0, "accuracy": 0.0}
+    n_rows = 0
+    for n, of_batch in figures:
+        n_rows += n
+        total = {name: value + n * float(of_batch[name]) for name, value in total.items()}
+    return {name: value / max(1, n_rows) for name, value in total.items()}
+
+
+def _targets(network: keras.Model, batch: Batch) -> NDArray[np.float32]:
+    """The label once for each member of an ensemble."""
+    return np.repeat(batch.y[:, None], network.output_shape[-1], axis=1)
+
+
+def _epoch(figures: dict[str, float]) -> Epoch:
+    return Epoch(
+        int(figures["number"]), figures["loss"], figures["accuracy"], figures["validation_loss"],
+        figures["validation_accuracy"],
+    )  # fmt: skip
+
+
+def _packed(arrays: Sequence[NDArray[Any]]) -> bytes:
+    buffer = io.BytesIO()
+    everything: dict[str, Any] = {f"w{number:04d}": array for number, array in enumerate(arrays)}
+    np.savez_compressed(buffer, **everything)
+    return buffer.getvalue()
+
+
+def read_weights(content: bytes) -> list[NDArray[np.float32]]:
+    """Read back the weights of `Fit.network`.
+
+    Parameters
+    ----------
+    content : bytes
+        The ``.npz``.
+
+    Returns
+    -------
+    list of ndarray
+        In the network's order.
+
+    Raises
+    ------
+    BundleError
+        If it is none.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return [np.asarray(arrays[name], dtype=np.float32) for name in sorted(arrays.files)]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise BundleError(f"no weights that training can go on from: {error}") from error
 
 
 def _export(network: keras.Model) -> bytes:
+    if network.output_shape[-1] > 1:  # an ensemble answers with the mean of its members
+        mean = keras.ops.mean(network.outputs[0], axis=-1, keepdims=True)
+        network = keras.Model(network.inputs, mean, name=network.name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "weights.tflite")
         with without_greeting():

@@ -4,6 +4,8 @@ Where do I go to ...?
 
 - see what the page needs: `gunshot.report.content.ReportContent`, made of plain dataclasses from there,
   `gunshot.report.dataset`, `gunshot.report.pictures` and `gunshot.report.archive`
+- turn figures of held-out rows into sentences and tables: `gunshot.report.held_out`, `gunshot.report.headline`,
+  `gunshot.report.reliability_plot`, `gunshot.report.shortcuts`; what they are made of: `gunshot.report.blocks`
 - pick the worst errors for the gallery: `gunshot.report.pictures.worst_errors`
 - make the page: `gunshot.report.page.render_report`
 - change a figure: `gunshot.report.plots`; its colours in light and dark: `gunshot.report.svg`
@@ -12,6 +14,7 @@ Where do I go to ...?
 """
 
 from gunshot.report.archive import DetectionRow, FailureRow, RecordingTimeline, ScoringSummary
+from gunshot.report.blocks import Block, Section, Table
 from gunshot.report.content import (
     ModelResult,
     Provenance,
@@ -21,10 +24,13 @@ from gunshot.report.content import (
     TrainingHistory,
 )
 from gunshot.report.dataset import DatasetRow, DatasetSummary, GroupCount
+from gunshot.report.held_out import held_out_sections
 from gunshot.report.page import render_report
 from gunshot.report.pictures import ClipPicture, DistortionExample, ErrorExample, worst_errors
+from gunshot.report.shortcuts import audit_section
 
 __all__ = [
+    "Block",
     "ClipPicture",
     "DatasetRow",
     "DatasetSummary",
@@ -39,8 +45,12 @@ __all__ = [
     "ReportContent",
     "ScoredSplit",
     "ScoringSummary",
+    "Section",
     "StageTime",
+    "Table",
     "TrainingHistory",
+    "audit_section",
+    "held_out_sections",
     "render_report",
     "worst_errors",
 ]

@@ -21,6 +21,7 @@ from gunshot.evaluation.metrics import ClassificationMetrics
 from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.evaluation.rows import labelled_scores
 from gunshot.report.archive import FailureRow, ScoringSummary
+from gunshot.report.blocks import Section
 from gunshot.report.dataset import DatasetSummary
 from gunshot.report.pictures import DistortionExample, ErrorExample
 
@@ -196,7 +197,9 @@ class ReportContent:
     distortion : DistortionExample, optional
         One clip beside its distorted copy.
     misses, false_alarms : sequence of ErrorExample
-        Worst errors of the default model, the worst first; the page shows up to 6 of each.
+        Worst errors of the default model, the worst first; the page shows up to 12 of each.
+    sections : sequence of Section
+        Figures of the default model on held-out rows, shown after the curves.
     scoring : ScoringSummary, optional
         What was found in whole recordings.
     failures : sequence of FailureRow
@@ -221,6 +224,7 @@ class ReportContent:
     distortion: DistortionExample | None = None
     misses: Sequence[ErrorExample] = ()
     false_alarms: Sequence[ErrorExample] = ()
+    sections: Sequence[Section] = ()
     scoring: ScoringSummary | None = None
     failures: Sequence[FailureRow] = ()
     provenance: Provenance | None = None

@@ -27,7 +27,7 @@ from gunshot.report.svg import N_SERIES, dash_pattern
 
 __all__ = ["render_report"]
 
-MAX_GALLERY = 6
+MAX_GALLERY = 12
 MAX_DETECTIONS = 50
 MAX_TIMELINES = 24
 MAX_FAILURES = 100
@@ -83,6 +83,7 @@ def render_report(content: ReportContent) -> str:
             split=split,
             key_figures=_key_figures(content),
             table=_table(content),
+            before=[(section.id, section.name, True) for section in content.sections],
             curves=_curves(content.models),
             histograms=_histograms(content),
             epochs=_epochs(content.models),

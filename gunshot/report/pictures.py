@@ -107,7 +107,7 @@ class ErrorExample:
     picture: ClipPicture | None = None
 
 
-def worst_errors(label: ArrayLike, score: ArrayLike, threshold: float, limit: int = 6) -> tuple[list[int], list[int]]:
+def worst_errors(label: ArrayLike, score: ArrayLike, threshold: float, limit: int = 12) -> tuple[list[int], list[int]]:
     """Pick the rows for the gallery: the errors that the model was most sure of.
 
     Parameters

@@ -10,6 +10,8 @@ Conventions
 
 A recording is done when its row for this model and recipe exists in ``recordings/``; there is no other memory. A
 batch's name follows from what is in it, so the same batch scored again overwrites itself. Times are seconds, or UTC.
+A detection's probability is its best clip's, calibrated (`gunshot.evaluation.calibration`), for the share of gunshots
+of the rows that the model was calibrated on; it is null in results written before there was one.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gunshot.errors import StorageError
 from gunshot.storage import exists, join, list_files, read_bytes, write_bytes
 
 __all__ = [
@@ -54,6 +57,7 @@ DETECTION_SCHEMA = pa.schema(
         pa.field("n_shots", pa.int32(), nullable=False),
         pa.field("shots_s", pa.list_(pa.float64()), nullable=False),
         pa.field("score", pa.float32(), nullable=False),
+        pa.field("probability", pa.float32()),
         *_PROVENANCE,
     ]
 )
@@ -131,11 +135,25 @@ def read_table(results: str, kind: Kind) -> pa.Table:
     """
     done = _objects(results, "recordings")
     names = [name for name in _objects(results, kind) if name in done]
-    tables = [pq.read_table(io.BytesIO(read_bytes(join(results, kind, name)))) for name in names]
+    tables = [_of_today(pq.read_table(io.BytesIO(read_bytes(join(results, kind, name)))), kind) for name in names]
     if not tables:
         return _SCHEMAS[kind].empty_table()
     keys = [("path", "ascending")] + ([("start_s", "ascending")] if kind == "detections" else [])
     return pa.concat_tables(tables).sort_by(keys)
+
+
+def _of_today(table: pa.Table, kind: Kind) -> pa.Table:
+    """A table of an earlier version with the columns of this one: those it lacks are null where they may be."""
+    schema = _SCHEMAS[kind]
+    if table.schema.equals(schema):
+        return table
+    for name in set(schema.names) - set(table.column_names):
+        if schema.field(name).nullable:
+            table = table.append_column(schema.field(name), pa.nulls(table.num_rows, schema.field(name).type))
+    missing = sorted(set(schema.names) - set(table.column_names))
+    if missing:
+        raise StorageError(f"{kind} without {', '.join(missing)}: not results of this program; give another --out")
+    return table.select(schema.names)
 
 
 def _objects(results: str, kind: Kind) -> list[str]:

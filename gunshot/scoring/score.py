@@ -175,14 +175,16 @@ def _batch(targets: list[Target], model_digest: str, recipe_digest: str) -> Scor
 
 
 @lru_cache(maxsize=1)
-def _bundle(uri: str, digest: str) -> Bundle:
+def _bundle(uri: str, digest: str, operating_point: str | None) -> Bundle:
     """One model a worker; the digest is a key, so that a bundle trained anew is loaded anew."""
-    bundle = load_bundle(uri)
+    bundle = load_bundle(uri, operating_point)
     assert bundle.digest == digest, f"bundle {uri} changed while it was in use: {digest} is now {bundle.digest}"
     return bundle
 
 
-def score_batch(bundle_uri: str, bundle_digest: str, results: str, batch: ScoringBatch) -> BatchOutcome:
+def score_batch(
+    bundle_uri: str, bundle_digest: str, results: str, batch: ScoringBatch, *, operating_point: str | None = None
+) -> BatchOutcome:
     """Score a batch and write its tables.
 
     Parameters
@@ -193,6 +195,8 @@ def score_batch(bundle_uri: str, bundle_digest: str, results: str, batch: Scorin
         Where the tables are.
     batch : ScoringBatch
         What to score.
+    operating_point : str, optional
+        Which of the bundle's operating points; its default if not given.
 
     Returns
     -------
@@ -208,7 +212,7 @@ def score_batch(bundle_uri: str, bundle_digest: str, results: str, batch: Scorin
     """
     began = perf_counter()
     keep_freed_memory()
-    bundle = _bundle(bundle_uri, bundle_digest)
+    bundle = _bundle(bundle_uri, bundle_digest, operating_point)
     recordings: list[Row] = []
     detections: list[Row] = []
     for target in batch.targets:
@@ -290,5 +294,6 @@ def _detection_row(target: Target, bundle: Bundle, start: RecordingStart, detect
         "path": target.path, "uri": target.uri, "start_s": detection.start_s, "end_s": detection.end_s,
         "start_utc": utc, "time_source": start.source, "n_shots": len(detection.shots_s),
         "shots_s": list(detection.shots_s), "score": detection.score,
+        "probability": float(bundle.calibration.probability(detection.score)),
         **_provenance(bundle),
     }  # fmt: skip

@@ -229,6 +229,17 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("train --store {store} --out {new} --seed -1", 2, "--seed must be 0 or more"),
     ("train --store {store} --out {new} --max-fpr -0.1", 2, r"--max-fpr must lie in \[0, 1\]; got -0.1"),
     ("train --store {store} --out {new} --max-fpr nan", 2, r"--max-fpr must lie in \[0, 1\]; got nan"),
+    (
+        "train --store {store} --out {new} --operating-point sometimes",
+        2,
+        "operating point 'sometimes' is none of the forms",
+    ),
+    (
+        "train --store {store} --out {new} --operating-point 7",
+        2,
+        r"threshold of an operating point must lie in \[0, 1\]",
+    ),
+    ("train --store {store} --out {new} --operating-point 0.5 --max-fpr 0.1", 2, "both set the threshold; give one"),
     ("train --store {store} --out {new} --workers 2 --scheduler tcp://h:1", 2, "give one of them"),
     ("train --store {store} --out {file}/model --model logistic --augment none", 1, "cannot write .*file/model"),
     # evaluate
@@ -243,6 +254,12 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("score {empty} --model {model} --out {new}", 2, "no audio in .*empty"),
     ("score {audio} --model {nothing} --out {new}", 2, "no model bundle at"),
     ("score {audio} --model {damaged_model} --out {new}", 2, "model.json is damaged"),
+    (
+        "score {audio} --model {model} --out {new} --operating-point often",
+        2,
+        "'often' is none of the forms.* holds 'fpr",
+    ),
+    ("score {audio} --model {other_model} --out {new} --operating-point 0.7", 2, "no rows to choose .*it holds 'x'"),
     ("score {audio} --model {model} --out {new} --max-failed-fraction -1", 2, r"must lie in \[0, 1\]; got -1"),
     ("score {audio} --model {model} --out {new} --workers 1 --scheduler tcp://h:1", 2, "give one of them"),
     # what needs no flow
@@ -348,6 +365,24 @@ class TestWork:
         assert lines[2] == f"{n_detections} detections in {30 / 3600:.2f} h"
         assert lines[3] == f"results: {out} (detections.csv, recordings.csv)"
 
+    def test_an_operating_point_is_chosen_at_training_and_at_scoring(
+        self, gunshot: Gunshot, place: Place, tmp_path: Path
+    ) -> None:
+        model, out = tmp_path / "m", tmp_path / "results"
+        ended = gunshot(
+            "train", "--store", place.store, "--model", "logistic", "--out", model, "--augment", "none",
+            "--operating-point", "miss 5%",
+        )  # fmt: skip
+        assert ended.code == 0
+        assert load_bundle(str(model)).operating_point.name == "miss 5%"
+        for words in ([], ["--operating-point", "fpr 25%"], ["--operating-point", "0.75"]):
+            ended = gunshot("score", place.audio, "--model", model, "--out", out, "--workers", 0, *words)
+            assert ended.code == 0
+            assert "; 0 scored now" not in ended.out  # each is another model to the ledger
+        expected = {load_bundle(str(model), text).digest for text in ("miss 5%", "fpr 25%", "0.75")}
+        assert set(read_table(str(out), "recordings").column("model_digest").to_pylist()) == expected
+        assert len(expected) == 3
+
     @pytest.mark.parametrize("as_json", [False, True])
     def test_progress_and_results_go_different_ways(
         self, gunshot: Gunshot, place: Place, tmp_path: Path, as_json: bool
@@ -393,7 +428,7 @@ class TestWork:
         bundle = load_bundle(str(tmp_path / "m"))
         assert bundle.details["training"]["seed"] == 3
         assert bundle.details["training"]["split"] == {"by": "random", "assignments": [], "seed": 3}
-        assert bundle.operating_point.name == "at most 50.00% false alarms"
+        assert bundle.operating_point.name == "fpr 50%"
 
     def test_the_report_names_the_seed_of_the_training(self, gunshot: Gunshot, place: Place, tmp_path: Path) -> None:
         model = tmp_path / "m"

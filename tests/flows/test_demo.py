@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.demo import DemoSummary
-from gunshot.models.catalogue import MODELS
 from gunshot.scoring.results import read_table
 from gunshot.store.read import open_store
 
@@ -55,7 +54,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, value in sizes.items():
         monkeypatch.setattr(demonstration, name, value)
-    monkeypatch.setattr(flows.demo, "MODELS", {"logistic": MODELS["logistic"]})
+    monkeypatch.setattr(flows.demo, "DEMONSTRATED", ("logistic",))
     monkeypatch.setattr(flows.demo, "DEFAULT_MODEL", "logistic")
 
 

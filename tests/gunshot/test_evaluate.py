@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from gunshot.errors import BundleError, StoreMismatchError, TrainingError
-from gunshot.evaluate import Evaluation, evaluate_bundle, evaluate_detections, write_evaluations
+from gunshot.evaluate import (
+    REPORTED_SPLITS,
+    Evaluation,
+    evaluate_bundle,
+    evaluate_detections,
+    model_names,
+    write_evaluations,
+)
+from gunshot.evaluation.level import estimated_snr_db
 from gunshot.evaluation.metrics import ClassificationMetrics
+from gunshot.evaluation.reported import BaseRates
 from gunshot.models.bundle import load_bundle
+from gunshot.models.copies import copy_bundle
 from gunshot.recipe import MelRule, Recipe
 from gunshot.scoring.results import write_batch
 from gunshot.scoring.score import ScoringBatch, list_targets, score_batch
@@ -81,15 +91,10 @@ class TestOnItsOwnStore:
     def test_a_score_on_the_threshold_is_called(
         self, evaluation: Evaluation, small_store: str, logistic_bundle: str, tmp_path: Path
     ) -> None:
-        bundle = Path(shutil.copytree(logistic_bundle, tmp_path / "b"))
-        details = json.loads((bundle / "model.json").read_text())
+        bundle = load_bundle(logistic_bundle)
         highest = max(rows_of(evaluation, "test"), key=lambda row: row["score"])
-        details["operating_point"]["threshold"] = highest["score"]
-        weights = (bundle / details["weights"]["name"]).read_bytes()
-        rest = f"{details['recipe_digest']}{highest['score']!r}"
-        details["digest"] = hashlib.sha256(weights + rest.encode()).hexdigest()[:16]
-        (bundle / "model.json").write_text(json.dumps(details))
-        again = evaluate_bundle(small_store, str(bundle))
+        point = replace(bundle.operating_point, name="on a score", threshold=highest["score"], guarantee=None)
+        again = evaluate_bundle(small_store, copy_bundle(bundle, str(tmp_path / "b"), point).uri)
         assert [row["row"] for row in rows_of(again, "test") if row["called"]] == [highest["row"]]
         assert counted(again.metrics["test"]) == recount(rows_of(again, "test"))
 
@@ -123,6 +128,82 @@ class TestOnItsOwnStore:
         assert {row["group"] for row in unseen} == {group}
         assert counted(evaluation.metrics["unseen"]) == recount(unseen)
         assert {"test/synthetic", "unseen/synthetic"} == set(evaluation.by_source)
+
+
+class TestFigures:
+    """What `gunshot.evaluation.reported` makes of the rows that are reported, and of no others."""
+
+    def test_they_are_of_the_reported_splits_and_their_sources(self, evaluation: Evaluation) -> None:
+        assert set(evaluation.figures) == set(evaluation.metrics) & set(REPORTED_SPLITS)
+        assert set(evaluation.source_figures) == set(evaluation.by_source)
+        for split, figures in evaluation.figures.items():
+            assert counted(figures.metrics) == counted(evaluation.metrics[split]) == recount(rows_of(evaluation, split))
+            missed = [row["row"] for row in rows_of(evaluation, split) if row["label"] == 1 and not row["called"]]
+            assert sorted(it.row for it in figures.misses.worst) == missed
+
+    def test_intervals_over_groups_are_of_the_reported_rows_alone(self, evaluation: Evaluation) -> None:
+        over_groups = evaluation.metrics["test"].recall_over_groups
+        assert over_groups is not None
+        groups = {row["group"] for row in rows_of(evaluation, "test") if row["label"] == 1}
+        assert over_groups.n_groups == len(groups)
+        assert evaluation.metrics["train"].recall_over_groups is None
+
+    def test_probabilities_are_those_of_the_calibration(self, evaluation: Evaluation) -> None:
+        score, probability = (evaluation.predictions.column(name).to_numpy() for name in ("score", "probability"))
+        np.testing.assert_array_equal(probability, evaluation.bundle.calibration.probability(score))
+        assert all(figures.reliability.is_calibrated for figures in evaluation.figures.values())
+
+    def test_levels_are_of_the_stored_waveforms_however_many_are_read_at_once(
+        self, small_store: str, logistic_bundle: str, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = open_store(small_store)
+        told = evaluation.predictions.column("snr_db").to_numpy(zero_copy_only=False)
+        recipe = store.recipe
+        expected = estimated_snr_db(store.waveforms(store.usable), recipe.sr_hz, recipe.lead_samples)
+        np.testing.assert_array_equal(told, expected.astype(np.float32))
+        monkeypatch.setattr("gunshot.evaluate.rows._CLIPS_AT_ONCE", 7)
+        again = evaluate_bundle(small_store, logistic_bundle)
+        assert again.predictions.column("snr_db").equals(evaluation.predictions.column("snr_db"))
+
+    def test_an_unknown_level_is_null(
+        self, logistic_bundle: str, tmp_path: Path, store_of_clips: Callable[..., str]
+    ) -> None:
+        y = np.random.default_rng(1).standard_normal((2, 6000)) * 0.1
+        y[1, :600] = 0  # nothing was recorded before the onset
+        other = evaluate_bundle(store_of_clips(tmp_path / "other", y, [0, 1]), logistic_bundle)
+        assert [value is None for value in other.predictions.column("snr_db").to_pylist()] == [False, True]
+
+    def test_false_alarms_a_day_follow_the_candidates(self, small_store: str, logistic_bundle: str) -> None:
+        found = [
+            evaluate_bundle(small_store, logistic_bundle, BaseRates(rate, (2.0,))).figures["test"].alarms
+            for rate in (10.0, 30.0)
+        ]
+        for alarms in found:
+            assert [it.shots_per_day for it in alarms.precision] == [2.0]
+        limits = [alarms.interval for alarms in found]
+        assert limits[0] is not None
+        assert limits[1] is not None
+        assert limits[0][1] > 0
+        assert limits[1][1] == pytest.approx(3 * limits[0][1])
+
+    def test_on_its_own_store_known_sounds_are_those_of_the_training_rows(self, evaluation: Evaluation) -> None:
+        trained = {(row["sound"], row["label"]) for row in rows_of(evaluation, "train")}
+        found = evaluation.figures["test"].open_set
+        assert found is not None
+        known = [row for row in rows_of(evaluation, "test") if (row["sound"], row["label"]) in trained]
+        assert (0 if found.known is None else found.known.n) == len(known)
+        assert evaluation.unseen_sources == []
+
+    def test_on_another_store_known_sounds_are_not_known_but_a_new_source_is(
+        self, logistic_bundle: str, tmp_path: Path, store_of_clips: Callable[..., str]
+    ) -> None:
+        y = np.random.default_rng(1).standard_normal((12, 6000)) * 0.1
+        found = evaluate_bundle(store_of_clips(tmp_path / "other", y, [0, 1] * 6), logistic_bundle)
+        assert found.figures["test"].open_set is None
+        assert {(it.source, it.negatives) for it in found.unseen_sources} == {("made", "own"), ("made", "pooled")}
+        written = found.as_dict()
+        assert written["figures"]["test"]["open_set"] is None
+        assert [it["source"] for it in written["sources_never_met"]] == ["made"] * len(found.unseen_sources)
 
 
 class TestOnAnotherStore:
@@ -213,6 +294,24 @@ class TestWhatIsWritten:
             assert found["by_source"]["test/synthetic"] == found["test"]
         table = pq.read_table(tmp_path / "out" / "predictions.parquet")
         assert table.equals(pa.concat_tables([evaluation.predictions, other.predictions]))
+
+    def test_two_models_of_one_kind_stay_two(self, evaluation: Evaluation, small_store: str, tmp_path: Path) -> None:
+        point = replace(evaluation.bundle.operating_point, name="another", threshold=0.75, guarantee=None)
+        other = evaluate_bundle(small_store, copy_bundle(evaluation.bundle, str(tmp_path / "b"), point).uri)
+        names = [f"logistic {item.bundle.digest}" for item in (evaluation, other)]
+        assert len(set(names)) == 2
+        assert model_names([evaluation, other]) == names
+        metrics = write_evaluations(str(tmp_path / "out"), [evaluation, other], names[0])
+        assert {name: found["digest"] for name, found in metrics["models"].items()} == {
+            name: item.bundle.digest for name, item in zip(names, (evaluation, other), strict=True)
+        }
+        table = pq.read_table(tmp_path / "out" / "predictions.parquet")
+        assert table.column("model").to_pylist() == [name for name in names for _ in range(table.num_rows // 2)]
+
+    def test_the_same_bundle_twice_is_one_model(self, evaluation: Evaluation, tmp_path: Path) -> None:
+        assert model_names([evaluation, evaluation]) == ["logistic", "logistic"]
+        write_evaluations(str(tmp_path), [evaluation, evaluation], "logistic")
+        assert pq.read_table(tmp_path / "predictions.parquet").num_rows == evaluation.predictions.num_rows
 
     def test_the_same_evaluation_writes_the_same_bytes(self, evaluation: Evaluation, tmp_path: Path) -> None:
         for out in ("a", "b"):

@@ -15,8 +15,9 @@ import pytest
 
 from gunshot.augment.chain import AugmentRule
 from gunshot.augmentation import augment_partition, prepare_copies
-from gunshot.evaluate import Evaluation, evaluate_bundle, evaluate_detections
+from gunshot.evaluate import Evaluation, evaluate_bundle, evaluate_detections, model_names
 from gunshot.models.bundle import load_bundle
+from gunshot.models.copies import copy_bundle
 from gunshot.reporting import ReportInputs, ScoredArchive, write_up
 from gunshot.scoring.results import read_table
 from gunshot.scoring.score import ScoringBatch, list_targets, score_batch
@@ -175,6 +176,28 @@ def test_detections_and_failures_are_the_default_models(page: str, archive: Scor
     failures = text_of(page[page.index('id="failures"') : page.index('id="provenance"')])
     assert failures.count("none.wav") == 1  # both models have met it; it is shown once
     assert "the file has 0 bytes" in failures
+
+
+def test_figures_of_held_out_rows_are_the_default_models(page: str, evaluations: list[Evaluation]) -> None:
+    text = text_of(page[page.index('id="held-out"') : page.index('id="breakdowns"')])
+    m = evaluations[1].metrics["test"]
+    assert f"test found {100 * (m.recall or 0):.1f}"[:15] in text
+    assert f"{m.true_positives} of {m.n_gunshots}" in text
+    assert f"{m.false_positives} of {m.n_others}" in text
+    assert "1,300 candidates an hour" in text
+    for section in ("confusers", "new-sounds", "reliability", "shortcuts"):
+        assert f'id="{section}"' in page
+
+
+def test_two_models_of_one_kind_are_both_shown(inputs: ReportInputs, small_store: str, tmp_path: Path) -> None:
+    first = inputs.evaluations[0]
+    point = replace(first.bundle.operating_point, name="another", threshold=0.75, guarantee=None)
+    second = evaluate_bundle(small_store, copy_bundle(first.bundle, str(tmp_path / "b"), point).uri)
+    names = model_names([first, second])
+    page = write_up(replace(inputs, evaluations=[first, second], default=names[1], archive=None, copies=None))
+    table = text_of(page[page.index('id="models"') : page.index('id="curves"')])
+    assert all(name in table for name in names)
+    assert f"{names[1]} default" in table
 
 
 def test_provenance_names_what_it_takes_to_do_it_again(page: str, evaluations: list[Evaluation]) -> None:

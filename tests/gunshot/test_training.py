@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import subprocess
 import sys
@@ -20,18 +21,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from gunshot import training
+from gunshot import fitting
 from gunshot.augment.chain import AugmentRule
 from gunshot.augmentation import augment_partition, prepare_copies
 from gunshot.errors import GunshotError, ParameterError, StoreError, StoreIncompleteError, TrainingError
+from gunshot.evaluation.calibration import fit_calibration
 from gunshot.evaluation.metrics import classification_metrics
 from gunshot.evaluation.operating_point import choose_operating_point
+from gunshot.fitting import read_inputs
+from gunshot.models.batches import Batches
 from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.models.catalogue import MODELS
 from gunshot.store.layout import commit_uri
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.store.write import commit_store
-from gunshot.training import SplitPlan, read_inputs, row_weights, splits_of, train_model
+from gunshot.training import SplitPlan, row_weights, splits_of, train_model
 
 # the model is trained in both processes of a parallel run otherwise
 NETWORKS = pytest.mark.xdist_group("networks")
@@ -134,7 +138,8 @@ class TestLogistic:
             scores = bundle.score(store.waveforms(rows))
             point = bundle.operating_point
             expected = choose_operating_point(label, scores, name=point.name, split="validation", max_fpr=max_fpr)
-            assert point == expected
+            assert replace(point, note="", bound=None) == expected
+            assert "the 2 groups of the validation rows can promise 77.6% at best" in point.note
             assert point.fpr <= max_fpr
             found = classification_metrics(label, scores, point.threshold)
             assert (point.recall, point.fpr, point.n_gunshots, point.n_others) == (
@@ -147,16 +152,50 @@ class TestLogistic:
     ) -> None:
         """All others score exactly 1: no threshold keeps to the rate, which the operating point says."""
         certain = logistic_weights(np.zeros(6000), [100.0])
-        monkeypatch.setattr(training, "fit_logistic", lambda x, y, seed: certain)
+        monkeypatch.setattr(fitting, "fit_logistic", lambda x, y, seed: certain)
         point = train_model(small_store, "logistic", str(tmp_path / "b")).operating_point
         assert (point.threshold, point.fpr, point.recall) == (1.0, 1.0, 1.0)
-        assert "cannot be kept" in point.name
+        assert "the limit cannot be kept: too many other sounds score exactly 1" in point.note
+        assert point.guarantee is None
 
     def test_a_second_training_is_the_same_model(self, small_store: str, logistic_bundle: str, tmp_path: Path) -> None:
         again = train_model(small_store, "logistic", str(tmp_path / "b"))
         first = load_bundle(logistic_bundle)
         assert again.digest == first.digest
         assert again.operating_point == first.operating_point
+
+    def test_a_bundle_holds_several_operating_points_and_one_is_asked_for(
+        self, small_store: str, logistic_bundle: str, tmp_path: Path
+    ) -> None:
+        usual = load_bundle(logistic_bundle)
+        names = [point.name for point in usual.operating_points]
+        assert names == ["fpr 0.2%", "miss 1%", "miss 5%", "10 a day", "100 a day"]
+        asked = train_model(small_store, "logistic", str(tmp_path / "b"), operating_point="miss at most 5 %")
+        assert asked.operating_point == usual.operating_points[2]
+        assert [point.name for point in asked.operating_points] == ["miss 5%", "miss 1%", "10 a day", "100 a day"]
+        assert weights_digest(asked) == weights_digest(usual)
+        assert asked.digest != usual.digest
+        with pytest.raises(ParameterError, match="operating point 'often' is none of the forms"):
+            train_model(small_store, "logistic", str(tmp_path / "c"), operating_point="often")
+        assert not (tmp_path / "c").exists()
+
+    def test_the_validation_rows_lie_beside_the_weights(self, small_store: str, logistic_bundle: str) -> None:
+        bundle, store = load_bundle(logistic_bundle), open_store(small_store)
+        rows = np.flatnonzero(splits_of(store, SplitPlan()) == "validation")
+        held = bundle.validation_rows()
+        assert held is not None
+        np.testing.assert_array_equal(held.label, labels_of(store)[rows])
+        np.testing.assert_allclose(held.score, bundle.score(store.waveforms(rows)), atol=1e-6)
+        assert held.group == tuple(np.asarray(store.column("group"))[rows].tolist())
+        assert bundle.calibration == fit_calibration(held.label, held.score)
+
+    def test_rows_split_at_random_promise_nothing(self, small_store: str, tmp_path: Path) -> None:
+        bundle = train_model(small_store, "logistic", str(tmp_path / "b"), plan=SplitPlan("random"))
+        assert {point.guarantee for point in bundle.operating_points} == {None}
+        assert all("do not stand for groups to come" in point.note for point in bundle.operating_points)
+        held = bundle.validation_rows()
+        assert held is not None
+        assert held.group is None
 
 
 class TestRowWeights:
@@ -183,6 +222,19 @@ class TestRowWeights:
         np.testing.assert_allclose(row_weights(np.asarray([0, 1, 1, 0], np.int8), np.asarray(["a"] * 4)), 1.0)
 
 
+def _same_rows(batches: Batches, x: Any, y: Any, weight: Any) -> None:
+    """An epoch holds every row once, in whatever order, with its label and weight."""
+    found = [np.concatenate(parts) for parts in zip(*batches.epoch(0), strict=True)]
+    assert len(found[0]) == len(x)
+    for mine, theirs in zip(_sorted(*found), _sorted(x, y, weight), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def _sorted(x: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
+    order = np.lexsort((weight, y, *x.reshape(len(x), -1)[:, :50].T))
+    return x[order], np.asarray(y, np.float32)[order], np.asarray(weight, np.float32)[order]
+
+
 class TestNetwork:
     @NETWORKS
     def test_training_rows_and_their_copies_reach_the_network_with_their_weights(
@@ -194,7 +246,7 @@ class TestNetwork:
 
         def watched(rule: Any, train: Any, validation: Any, **options: Any) -> fit.Fit:
             told.update(rule=rule, train=train, validation=validation, **options)
-            return fit.Fit(Path(cnn_bundle, "weights.tflite").read_bytes(), (), 1)
+            return fit.Fit(Path(cnn_bundle, "weights.tflite").read_bytes(), b"", (), 1)
 
         monkeypatch.setattr(fit, "fit_network", watched)
         train_model(small_store, "small-cnn", str(tmp_path / "b"), copies_uri=copies, seed=5)
@@ -202,13 +254,10 @@ class TestNetwork:
         splits, label = splits_of(store, SplitPlan()), labels_of(store)
         train, validation = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "validation")
         both = np.concatenate([store.log_mels(train), open_store(copies).log_mels(np.arange(len(train)))])
-        np.testing.assert_array_equal(told["train"][0], both)
-        np.testing.assert_array_equal(told["train"][1], np.concatenate([label[train]] * 2))
-        np.testing.assert_array_equal(told["validation"][0], store.log_mels(validation))
-        np.testing.assert_array_equal(told["validation"][1], label[validation])
         source = np.asarray(store.column("source"))[train]
-        expected = row_weights(np.concatenate([label[train]] * 2), np.concatenate([source] * 2))
-        np.testing.assert_array_equal(told["weight"], expected)
+        weight = row_weights(np.concatenate([label[train]] * 2), np.concatenate([source] * 2))
+        _same_rows(told["train"], both, np.concatenate([label[train]] * 2), weight)
+        _same_rows(told["validation"], store.log_mels(validation), label[validation], np.ones(len(validation)))
         assert (told["rule"].name, told["epochs"], told["seed"]) == ("small-cnn", MODELS["small-cnn"].epochs, 5)
 
     @NETWORKS
@@ -421,8 +470,8 @@ class TestWhatIsRecorded:
         assert record["rows"] == {name: int(np.sum(splits == name)) for name in ("train", "validation", "test")}
         assert record["manifest_digest"] == store.header.manifest_digest
         assert record["split"] == {"by": "group", "assignments": [], "seed": 0}
-        assert record["sources"] == ["synthetic"]
-        assert record["licenses"] == ["CC0 1.0 (synthetic)"]
+        assert list(record["rows_by_source"]) == ["synthetic"]
+        assert record["licenses"] == {"synthetic": ["CC0 1.0 (synthetic)"]}
         assert (record["copies"], record["history"], record["seed"]) == (0, [], 0)
         assert {"python", "gunshot", "numpy", "keras", "ai-edge-litert"} <= set(details["versions"])
 
@@ -434,10 +483,11 @@ class TestWhatIsRecorded:
         assert table.column("group").to_pylist() == store.column("group")
         assert table.schema.metadata[b"manifest_digest"] == store.header.manifest_digest.encode()
 
-    def test_the_digest_follows_from_weights_recipe_and_threshold(self, logistic_bundle: str) -> None:
+    def test_the_digest_follows_from_weights_recipe_calibration_and_threshold(self, logistic_bundle: str) -> None:
         bundle = load_bundle(logistic_bundle)
         weights = Path(logistic_bundle, "weights.npz").read_bytes()
-        rest = f"{bundle.recipe.digest}{bundle.operating_point.threshold!r}"
+        calibration = json.dumps(bundle.calibration.as_dict(), sort_keys=True)
+        rest = f"{bundle.recipe.digest}{calibration}{bundle.operating_point.threshold!r}"
         assert bundle.digest == hashlib.sha256(weights + rest.encode()).hexdigest()[:16]
 
 

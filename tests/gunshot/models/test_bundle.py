@@ -53,8 +53,11 @@ def put_weights(folder: Path, content: bytes, *, honest: bool) -> None:
     if honest:
         details["weights"]["sha256"] = hashlib.sha256(content).hexdigest()
         recipe = Recipe.model_validate(details["recipe"])
-        threshold = repr(details["operating_point"]["threshold"])
-        details["digest"] = hashlib.sha256(content + f"{recipe.digest}{threshold}".encode()).hexdigest()[:16]
+        calibration = json.dumps(details["calibration"], sort_keys=True)
+        for point in details["operating_points"]:
+            rest = f"{recipe.digest}{calibration}{point['threshold']!r}"
+            details["digests"][point["name"]] = hashlib.sha256(content + rest.encode()).hexdigest()[:16]
+        details["digest"] = details["digests"][details["default"]]
         (folder / "model.json").write_text(json.dumps(details))
 
 
@@ -250,7 +253,19 @@ class TestTampering:
 
     @pytest.mark.parametrize(
         "name",
-        ["format", "model", "digest", "recipe", "recipe_digest", "weights", "operating_point", "golden_scores"],
+        [
+            "format",
+            "model",
+            "digest",
+            "recipe",
+            "recipe_digest",
+            "weights",
+            "default",
+            "operating_points",
+            "digests",
+            "calibration",
+            "golden_scores",
+        ],
     )
     def test_a_missing_entry(self, bundle: Path, name: str) -> None:
         details = details_of(bundle)
@@ -263,19 +278,28 @@ class TestTampering:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"format": "gunshot-bundle/99"}, "this version reads 'gunshot-bundle/1'"),
+            ({"format": "gunshot-bundle/99"}, "this version reads 'gunshot-bundle/2'"),
+            (
+                {"format": "gunshot-bundle/1"},
+                "'gunshot-bundle/1', .* this version reads 'gunshot-bundle/2' .*train again",
+            ),
             ({"model": "resnet"}, "with one of logistic, paper-cnn, small-cnn"),
             ({"model": ["logistic"]}, "damaged"),
             ({"model": "small-cnn"}, "weights.tflite: it does not exist"),
-            ({"digest": "0" * 16}, "digest does not fit its weights, recipe and threshold"),
+            ({"digest": "0" * 16}, "digest does not fit its weights, recipe, calibration and thresholds"),
             ({"recipe_digest": "0" * 16}, "made by another version of the clip code"),
             ({"recipe": {"sr_hz": 16_000}}, "made by another version of the clip code"),
             ({"recipe": {"sr_hz": 1}}, "damaged"),
             ({"recipe": {"sr_hz": 12_000, "colour": "red"}}, "damaged"),
             ({"recipe": []}, "damaged"),
             ({"weights": []}, "damaged"),
-            ({"operating_point": {}}, "damaged"),
-            ({"operating_point": None}, "damaged"),
+            ({"operating_points": [{}]}, "damaged"),
+            ({"operating_points": []}, "damaged .* default 'by hand' is none of"),
+            ({"operating_points": None}, "damaged"),
+            ({"default": "miss 1%"}, "damaged .* default 'miss 1%' is none of the operating points by hand"),
+            ({"digests": {}}, "digest does not fit"),
+            ({"calibration": {}}, "damaged"),
+            ({"calibration": None}, "damaged"),
             ({"golden_scores": [0.5] * 8}, "golden scores differ by"),
             ({"golden_scores": [float("nan")] * 8}, "golden scores differ by"),
             ({"golden_scores": [0.0] * 7}, "7 golden scores, 8 expected"),
@@ -292,17 +316,38 @@ class TestTampering:
 
     @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan"), "high", None])
     def test_a_threshold_that_cannot_be(self, bundle: Path, edit_json: Edit, threshold: object) -> None:
-        point = details_of(bundle)["operating_point"] | {"threshold": threshold}
-        edit_json(bundle / "model.json", {"operating_point": point})
+        (point,) = details_of(bundle)["operating_points"]
+        edit_json(bundle / "model.json", {"operating_points": [point | {"threshold": threshold}]})
         with pytest.raises(BundleError, match="damaged") as error:
             load_bundle(str(bundle))
         assert_one_line(error, bundle)
 
     def test_a_threshold_changed_by_hand(self, bundle: Path, edit_json: Edit) -> None:
         # it would find other detections under the name of those that the ledger holds
-        point = details_of(bundle)["operating_point"]
-        edit_json(bundle / "model.json", {"operating_point": point | {"threshold": point["threshold"] / 2}})
-        with pytest.raises(BundleError, match="does not fit its weights, recipe and threshold") as error:
+        (point,) = details_of(bundle)["operating_points"]
+        changed = point | {"threshold": point["threshold"] / 2}
+        edit_json(bundle / "model.json", {"operating_points": [changed]})
+        with pytest.raises(BundleError, match="does not fit its weights, recipe, calibration and thresholds") as error:
+            load_bundle(str(bundle))
+        assert_one_line(error, bundle)
+        # nor that of a point which is not the default
+        edit_json(bundle / "model.json", {"operating_points": [point, changed | {"name": "other"}]})
+        with pytest.raises(BundleError, match="does not fit its weights, recipe, calibration and thresholds"):
+            load_bundle(str(bundle))
+
+    def test_a_calibration_changed_by_hand(self, bundle: Path, edit_json: Edit) -> None:
+        curve = details_of(bundle)["calibration"] | {"method": "platt", "slope": 2.0}
+        edit_json(bundle / "model.json", {"calibration": curve})
+        with pytest.raises(BundleError, match="does not fit its weights, recipe, calibration and thresholds"):
+            load_bundle(str(bundle))
+        edit_json(bundle / "model.json", {"calibration": curve | {"slope": -1.0}})
+        with pytest.raises(BundleError, match=r"damaged .*a calibration must rise"):
+            load_bundle(str(bundle))
+
+    def test_a_guarantee_that_its_bound_does_not_keep(self, bundle: Path, edit_json: Edit) -> None:
+        (point,) = details_of(bundle)["operating_points"]
+        edit_json(bundle / "model.json", {"operating_points": [point | {"guarantee": "never misses"}]})
+        with pytest.raises(BundleError, match=r"damaged .*guarantee 'never misses' has no bound that holds") as error:
             load_bundle(str(bundle))
         assert_one_line(error, bundle)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gunshot.errors import BundleError
+from gunshot.models.batches import ArrayBatches
 from gunshot.models.catalogue import MODELS
 from gunshot.models.runtime import BATCH, NetworkRuntime
 from gunshot.recipe import Recipe
@@ -177,9 +178,8 @@ def fit_two_classes(log_mels: Float32) -> Callable[..., Any]:
     x[label == 1, :10, :10] += 60.0
 
     def fit(epochs: int, on_epoch: Callable[[Any], None] | None = None) -> Any:
-        return fit_network(
-            MODELS["small-cnn"], (x, label), (x[::2], label[::2]), epochs=epochs, seed=1, on_epoch=on_epoch
-        )
+        rows, judged = ArrayBatches(x, label, 32, seed=1), ArrayBatches(x[::2], label[::2], 32)
+        return fit_network(MODELS["small-cnn"], rows, judged, epochs=epochs, seed=1, on_epoch=on_epoch)
 
     return fit
 

@@ -17,8 +17,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import stft
 
+from gunshot.evaluation.breakdown import metrics_by
 from gunshot.evaluation.matching import detection_metrics
-from gunshot.evaluation.metrics import classification_metrics, metrics_by
+from gunshot.evaluation.metrics import classification_metrics
 from gunshot.evaluation.operating_point import choose_operating_point
 from gunshot.report import (
     ClipPicture,
@@ -36,9 +37,12 @@ from gunshot.report import (
     ScoringSummary,
     StageTime,
     TrainingHistory,
+    audit_section,
+    held_out_sections,
     render_report,
     worst_errors,
 )
+from tests.gunshot.report.figures import AUDIT, figures_of
 
 SR = 22050
 HOP_LENGTH = 256
@@ -198,6 +202,8 @@ def full_content() -> ReportContent:
     rng = np.random.default_rng(4)
     original = shot(rng)
     misses, false_alarms = examples(models[0])
+    audit = audit_section(AUDIT)
+    assert audit is not None
     return ReportContent(
         title="Gunshots and plastic bags: three models",
         trained_on="A convolutional network and logistic regression, trained on 980 clips and their "
@@ -216,6 +222,7 @@ def full_content() -> ReportContent:
         ),
         misses=misses,
         false_alarms=false_alarms,
+        sections=[*held_out_sections({"test": figures_of(), "unseen": figures_of(seed=1)}), audit],
         scoring=scoring(),
         failures=[
             FailureRow(

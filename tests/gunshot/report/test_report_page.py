@@ -20,13 +20,16 @@ from gunshot.report import (
     ReportContent,
     ScoredSplit,
     ScoringSummary,
+    held_out_sections,
     render_report,
 )
+from tests.gunshot.report.figures import figures_of
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 ATTACK = "<script>alert('x')</script>"
 SECTIONS = (
-    *("models", "curves", "scores", "training", "sources", "dataset"),
+    *("models", "curves", "held-out", "breakdowns", "confusers", "new-sounds", "reliability", "shortcuts"),
+    *("scores", "training", "sources", "dataset"),
     *("distortion", "errors", "recordings", "failures", "provenance"),
 )
 MINIMAL = ReportContent(title="Scores", trained_on="One model.", date="2024-01-01", is_synthetic=False)
@@ -179,6 +182,7 @@ class TestEscaping:
                 detections=[DetectionRow(recording=ATTACK, start_s=1.0, score=0.9, start_utc=ATTACK)],
                 timelines=[RecordingTimeline(recording=ATTACK, duration_s=60.0, detection_s=[1.0])],
             ),
+            sections=held_out_sections({"test": figures_of(lambda number: ATTACK)}),
             provenance=None,
             distortion=None,
         )
@@ -216,7 +220,7 @@ class TestMissingParts:
         self, content: ReportContent, part: str, empty: object, section: str
     ) -> None:
         """And no other."""
-        small = replace(content, models=(), default_model=None, misses=(), false_alarms=())
+        small = replace(content, models=(), default_model=None, misses=(), false_alarms=(), sections=())
         full = ["dataset", "distortion", "recordings", "failures", "provenance"]
         assert sections(render_report(replace(small, **{part: empty}))) == [s for s in full if s != section]  # type: ignore[arg-type]
 
@@ -282,12 +286,12 @@ class TestLimits:
         assert "1,003 more files are not listed here." in page
 
     def test_gallery(self, content: ReportContent) -> None:
-        """Six misses and six false alarms at most."""
-        many = [ErrorExample(file_name=f"clip-{i}.wav", score=0.1) for i in range(9)]
+        """Twelve misses and twelve false alarms at most."""
+        many = [ErrorExample(file_name=f"clip-{i}.wav", score=0.1) for i in range(15)]
         page = render_report(replace(MINIMAL, misses=many, false_alarms=many))
-        assert page.count('class="example"') == 12
-        assert "clip-5.wav" in page
-        assert "clip-6.wav" not in page
+        assert page.count('class="example"') == 24
+        assert "clip-11.wav" in page
+        assert "clip-12.wav" not in page
 
     def test_overview_draws_the_busiest_recordings(self) -> None:
         """24 of 30, those with the most detections."""

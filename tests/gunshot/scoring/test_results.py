@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gunshot.errors import StorageError
 from gunshot.scoring.results import (
     DETECTION_SCHEMA,
     RECORDING_SCHEMA,
@@ -40,7 +41,8 @@ def recording(path: str, **values: Any) -> Row:
 def detection(path: str, start_s: float = 1.0, **values: Any) -> Row:
     return {
         "path": path, "uri": f"/archive/{path}", "start_s": start_s, "end_s": start_s + 0.45, "start_utc": None,
-        "time_source": "not known", "n_shots": 1, "shots_s": [start_s], "score": 0.75, **PROVENANCE, **values,
+        "time_source": "not known", "n_shots": 1, "shots_s": [start_s], "score": 0.75, "probability": 0.5,
+        **PROVENANCE, **values,
     }  # fmt: skip
 
 
@@ -62,6 +64,26 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     write_batch(str(tmp_path), "one", [found], [row])
     assert read_table(str(tmp_path), "recordings").to_pylist() == [row]
     assert read_table(str(tmp_path), "detections").to_pylist() == [found]
+
+
+def test_detections_of_before_there_were_probabilities_are_read(tmp_path: Path) -> None:
+    write_batch(str(tmp_path), "old", [detection("a.wav")], [recording("a.wav")])
+    write_batch(str(tmp_path), "new", [detection("b.wav", probability=0.25)], [recording("b.wav")])
+    path = tmp_path / "detections" / "old.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["probability"]), path)
+    table = read_table(str(tmp_path), "detections")
+    assert table.schema.equals(DETECTION_SCHEMA)
+    assert table.column("probability").to_pylist() == [None, 0.25]
+    write_csv(str(tmp_path), "detections")
+    assert [row["probability"] for row in cells(tmp_path / "detections.csv")] == ["", "0.25"]
+
+
+def test_tables_of_something_else_are_one_error(tmp_path: Path) -> None:
+    write_batch(str(tmp_path), "one", [detection("a.wav")], [recording("a.wav")])
+    path = tmp_path / "detections" / "one.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["score", "uri"]), path)
+    with pytest.raises(StorageError, match="detections without score, uri: not results of this program"):
+        read_table(str(tmp_path), "detections")
 
 
 def test_a_batch_without_detections_has_both_objects(tmp_path: Path) -> None:

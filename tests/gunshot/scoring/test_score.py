@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 
 from gunshot.audio.decode import Recording
 from gunshot.errors import BundleError, ManifestError
+from gunshot.evaluation.calibration import Calibration
+from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.models.bundle import Bundle, load_bundle
+from gunshot.models.copies import copy_bundle
 from gunshot.recipe import Recipe
 from gunshot.scoring.gate import stream_candidates
 from gunshot.scoring.results import done_keys, read_table, write_csv
@@ -92,6 +95,16 @@ class TestRecording:
             assert (found["path"], found["uri"]) == (planted.name, str(planted))
             assert (found["model"], found["model_digest"]) == ("logistic", matched.digest)
             assert (found["recipe_digest"], found["threshold"]) == (matched.recipe.digest, 0.5)
+
+    def test_a_detection_has_the_probability_of_its_best_clip(self, planted: Path, matched: Bundle) -> None:
+        _, plain = score_recording(target(planted), matched)
+        assert [found["probability"] for found in plain] == [found["score"] for found in plain]
+        curve = replace(Calibration.none(), method="platt", slope=0.5, intercept=-1.0, prior=0.5)
+        _, detections = score_recording(target(planted), replace(matched, calibration=curve))
+        scores = [found["score"] for found in detections]
+        assert scores == [found["score"] for found in plain]
+        assert [found["probability"] for found in detections] == curve.probability(scores).tolist()
+        assert all(found["probability"] < found["score"] for found in detections)
 
     def test_detections_have_the_time_of_the_recording(self, planted: Path, matched: Bundle) -> None:
         row, detections = score_recording(target(planted), matched)
@@ -315,6 +328,25 @@ class TestLedger:
         before = everything(results)
         assert run([archive], matched_bundle, results) == 0
         assert everything(results) == before
+
+    def test_another_operating_point_is_another_model_beside_the_first(
+        self, archive: Path, matched_bundle: str, operating_point: Callable[[float], OperatingPoint], tmp_path: Path
+    ) -> None:
+        strict = replace(operating_point(0.75), name="strict")
+        bundle = copy_bundle(load_bundle(matched_bundle), str(tmp_path / "m"), strict)
+        results = str(tmp_path / "results")
+        thresholds = {}
+        for name in ("strict", "by hand"):
+            chosen = load_bundle(bundle.uri, name)
+            digests = {"model_digest": chosen.digest, "recipe_digest": chosen.recipe.digest}
+            (batch,) = plan_scoring(list_targets([str(archive)]), done_keys(results), **digests)
+            score_batch(bundle.uri, chosen.digest, results, batch, operating_point=name)
+            thresholds[chosen.digest] = chosen.operating_point.threshold
+        assert sorted(thresholds.values()) == [0.5, 0.75]
+        for kind in ("recordings", "detections"):
+            rows = read_table(results, kind).to_pylist()  # type: ignore[arg-type]
+            assert {row["model_digest"]: row["threshold"] for row in rows} == thresholds
+        assert read_table(results, "recordings").num_rows == 6
 
     def test_the_same_batch_again_overwrites_itself(self, archive: Path, matched_bundle: str, tmp_path: Path) -> None:
         digest = load_bundle(matched_bundle).digest

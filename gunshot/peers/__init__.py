@@ -1,0 +1,1 @@
+"""Other systems, measured on the rows that our models are measured on."""

@@ -1,0 +1,63 @@
+"""The stage of adaptation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from prefect import task
+
+from gunshot.adaptation.adapt import DEFAULT_EPOCHS, adapt_model
+from gunshot.adaptation.kept import Adaptation
+from tasks.artifacts import stage
+from tasks.retries import TRANSIENT
+
+if TYPE_CHECKING:
+    from gunshot.models.fit import Epoch
+
+__all__ = ["adapt_bundle"]
+
+
+@task(name="adapt-bundle", task_run_name="adapt {out}", **TRANSIENT)
+def adapt_bundle(
+    model: str,
+    labels: str,
+    out: str,
+    *,
+    background: Sequence[str],
+    store: str | None,
+    operating_point: str | None,
+    may_lose: float,
+    seed: int,
+) -> Adaptation:
+    """Adapt a network to a site; see `gunshot.adaptation.adapt.adapt_model`.
+
+    Parameters
+    ----------
+    model, labels, out : str
+        The bundle to begin with, the site's label table, the new bundle's folder.
+    background : sequence of str
+        The site's unlabelled sound; there may be none.
+    store : str or None
+        The store that the model was trained on.
+    operating_point : str or None
+        What the new threshold keeps to.
+    may_lose : float
+        Largest fall of the recall of any source.
+    seed : int
+        Of all draws.
+
+    Returns
+    -------
+    Adaptation
+        Before and after.
+    """
+    with stage("adapt", DEFAULT_EPOCHS, "epochs") as advance:
+
+        def on_epoch(epoch: Epoch) -> None:
+            advance(1, note=f"loss {epoch.loss:.3f}, site {epoch.validation_loss:.3f}")
+
+        return adapt_model(
+            model, labels, out, background=background, store=store, operating_point=operating_point,
+            may_lose=may_lose, seed=seed, on_epoch=on_epoch,
+        )  # fmt: skip
