@@ -11,8 +11,9 @@ from flows.cluster import open_cluster
 from flows.clusters.choice import choose_profile
 from gunshot.errors import ParameterError, RunError
 from gunshot.models.bundle import load_bundle
+from gunshot.scoring.plan import ScoringBatch, plan_scoring
 from gunshot.scoring.results import done_keys, read_table, write_csv
-from gunshot.scoring.score import ScoringBatch, list_targets, plan_scoring
+from gunshot.scoring.targets import list_targets
 from gunshot.storage import lease
 from tasks import artifacts
 from tasks.score import score_batches

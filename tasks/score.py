@@ -6,7 +6,8 @@ from functools import partial
 
 from prefect import task
 
-from gunshot.scoring.score import ScoringBatch, score_batch
+from gunshot.scoring.plan import ScoringBatch
+from gunshot.scoring.score import score_batch
 from tasks.artifacts import stage
 from tasks.fanout import fan_out
 from tasks.retries import TRANSIENT

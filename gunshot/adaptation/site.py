@@ -27,7 +27,7 @@ from gunshot.models.bundle import Bundle
 from gunshot.preprocess.rows import clips_of_rows
 from gunshot.recipe import Recipe
 from gunshot.scoring.gate import stream_candidates
-from gunshot.scoring.score import Target, list_targets
+from gunshot.scoring.targets import Target, list_targets
 
 __all__ = ["Background", "SiteRows", "Suspect", "checked_rows", "read_background", "read_site", "suspects_table"]
 

@@ -77,7 +77,7 @@ def run(
             "--workers", "0", "--max-failed-fraction", "0.2",
         ],
     }  # fmt: skip
-    with mock.patch("gunshot.scoring.score._BATCH_RECORDINGS", 2):  # three batches of so small an archive
+    with mock.patch("gunshot.scoring.plan._BATCH_RECORDINGS", 2):  # three batches of so small an archive
         for name, command in commands.items():
             ended = gunshot(*command, "--json")
             assert ended.code == 0, ended.err

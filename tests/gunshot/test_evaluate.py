@@ -30,8 +30,10 @@ from gunshot.evaluation.reported import BaseRates
 from gunshot.models.bundle import load_bundle
 from gunshot.models.copies import copy_bundle
 from gunshot.recipe import MelRule, Recipe
+from gunshot.scoring.plan import ScoringBatch
 from gunshot.scoring.results import write_batch
-from gunshot.scoring.score import ScoringBatch, list_targets, score_batch
+from gunshot.scoring.score import score_batch
+from gunshot.scoring.targets import list_targets
 from gunshot.store.read import open_store
 from gunshot.training import SplitPlan, splits_of, train_model
 

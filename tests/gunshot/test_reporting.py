@@ -19,8 +19,10 @@ from gunshot.evaluate import Evaluation, evaluate_bundle, evaluate_detections, m
 from gunshot.models.bundle import load_bundle
 from gunshot.models.copies import copy_bundle
 from gunshot.reporting import ReportInputs, ScoredArchive, write_up
+from gunshot.scoring.plan import ScoringBatch
 from gunshot.scoring.results import read_table
-from gunshot.scoring.score import ScoringBatch, list_targets, score_batch
+from gunshot.scoring.score import score_batch
+from gunshot.scoring.targets import list_targets
 from gunshot.store.read import open_store
 from gunshot.store.write import commit_store
 from gunshot.training import SplitPlan, splits_of, train_model

@@ -17,8 +17,9 @@ from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.manifest.sources import build_manifest
 from gunshot.models.bundle import load_bundle, save_bundle
 from gunshot.recipe import Recipe
+from gunshot.scoring.plan import plan_scoring
 from gunshot.scoring.results import done_keys, read_table, write_csv
-from gunshot.scoring.score import list_targets, plan_scoring
+from gunshot.scoring.targets import list_targets
 from gunshot.storage import lease, write_bytes
 from gunshot.store.generations import prepare_generation, publish
 from gunshot.store.read import FeatureStore, open_store

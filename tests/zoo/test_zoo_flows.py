@@ -14,8 +14,9 @@ import pytest
 
 from gunshot.manifest.sources import build_manifest
 from gunshot.models.bundle import load_bundle
+from gunshot.scoring.recording import score_recording
 from gunshot.scoring.results import read_table
-from gunshot.scoring.score import list_targets, score_recording
+from gunshot.scoring.targets import list_targets
 from gunshot.store.layout import USABLE_STATES
 from gunshot.store.read import FeatureStore, open_store
 from tests.zoo.build import SR, sound, wav

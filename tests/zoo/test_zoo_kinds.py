@@ -18,7 +18,8 @@ from gunshot.audio.decode import Recording
 from gunshot.errors import ManifestError
 from gunshot.manifest.sources import build_manifest
 from gunshot.models.bundle import load_bundle
-from gunshot.scoring.score import list_targets, score_recording
+from gunshot.scoring.recording import score_recording
+from gunshot.scoring.targets import list_targets
 from gunshot.store.layout import USABLE_STATES
 from gunshot.store.read import FeatureStore
 from tests.zoo.build import encoded, sound

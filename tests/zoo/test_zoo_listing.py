@@ -12,7 +12,7 @@ import pytest
 
 from gunshot.errors import ManifestError, StorageError
 from gunshot.manifest.sources import build_manifest
-from gunshot.scoring.score import list_targets
+from gunshot.scoring.targets import list_targets
 from gunshot.storage import list_files
 from tests.zoo.build import sound, wav
 

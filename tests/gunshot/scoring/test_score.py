@@ -24,15 +24,11 @@ from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.models.copies import copy_bundle
 from gunshot.recipe import Recipe
 from gunshot.scoring.gate import stream_candidates
+from gunshot.scoring.plan import ScoringBatch, plan_scoring
+from gunshot.scoring.recording import score_recording
 from gunshot.scoring.results import done_keys, read_table, write_csv
-from gunshot.scoring.score import (
-    ScoringBatch,
-    Target,
-    list_targets,
-    plan_scoring,
-    score_batch,
-    score_recording,
-)
+from gunshot.scoring.score import score_batch
+from gunshot.scoring.targets import Target, list_targets
 from gunshot.store.read import open_store
 
 Row = dict[str, Any]
