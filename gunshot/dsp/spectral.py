@@ -80,11 +80,15 @@ def mel_filterbank(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -
 
 @lru_cache(maxsize=16)
 def _band(sr: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> tuple[int, NDArray[np.float32]]:
-    """First bin that any filter weighs, and the weights (bins, filters) from there to the last one."""
+    """First bin that any filter weighs, and the weights (2 bins, filters) from there to the last one.
+
+    Each bin's weights are there twice, for its real and its imaginary part: the sum of their squares is then part of
+    the product, and the parts are squared as they lie in memory.
+    """
     weights = mel_filterbank(sr, n_fft, n_mels, fmin, fmax)
     bins = np.flatnonzero(weights.any(axis=0))
     first, stop = (int(bins[0]), int(bins[-1]) + 1) if bins.size else (0, 1)
-    band = np.ascontiguousarray(weights[:, first:stop].T)
+    band = np.repeat(weights[:, first:stop].T, 2, axis=0)
     band.flags.writeable = False
     return first, band
 
@@ -133,6 +137,7 @@ def log_mel(
     if mel.size == 0:
         return mel
     first, weights = _band(sr, n_fft, n_mels, fmin, fmax)
+    window = _window(n_fft)
     waves = np.ascontiguousarray(y).reshape(-1, n_samples)
     shape, strides = (len(waves), n_frames, n_fft), (n_samples * y.itemsize, hop_length * y.itemsize, y.itemsize)
     framed = as_strided(waves, shape, strides, writeable=False)
@@ -142,12 +147,10 @@ def log_mel(
         rows = slice(row, row + rows_at_once)
         for frame in range(0, n_frames, _BLOCK_FRAMES):
             frames = slice(frame, frame + _BLOCK_FRAMES)
-            spectrum = scipy.fft.rfft(framed[rows, frames] * _window(n_fft), axis=-1, overwrite_x=True)
-            spectrum = spectrum[..., first : first + len(weights)]
-            power = np.square(spectrum.real)
-            power += np.square(spectrum.imag)
+            spectrum = scipy.fft.rfft(framed[rows, frames] * window, axis=-1, overwrite_x=True)
+            parts = np.square(spectrum.view(np.float32)[..., 2 * first : 2 * first + len(weights)])
             # one product a waveform, so that its numbers do not depend on those beside it
-            flat[rows, :, frames] = np.swapaxes(power @ weights, -1, -2)
+            flat[rows, :, frames] = np.swapaxes(parts @ weights, -1, -2)
     np.maximum(mel, np.float32(10.0 ** (floor_db / 10.0)), out=mel)
     np.log10(mel, out=mel)
     mel *= np.float32(10.0)

@@ -2,13 +2,13 @@
 
 Conventions
 -----------
-The recording is decoded forward, block after block, and resampled as a stream onto the recipe's grid, each channel that
-is asked for by itself. Onsets are found by `gunshot.clips.find_onsets` and clips cut by `gunshot.clips.cut`, the code of
-training. Each stretch between two block edges is decided with enough sound on both sides, so the size of the blocks
-changes nothing.
+The recording is decoded forward, block after block, and resampled as a stream onto the recipe's grid, each channel
+that is asked for by itself. Onsets are found by `gunshot.clips.find_onsets` and clips cut by `gunshot.clips.cut`, the
+code of training. Each stretch between two block edges is decided with enough sound on both sides, so the size of the
+blocks changes nothing.
 
-Without the gate (``exhaustive``) the candidates are the points of a grid, a quarter of a clip apart from the recording's
-start on; those whose clip holds only digital zeros are left out.
+Without the gate (``exhaustive``) the candidates are the points of a grid, a quarter of a clip apart from the
+recording's start on; those whose clip holds only digital zeros are left out.
 """
 
 from __future__ import annotations
