@@ -1,4 +1,4 @@
-"""Archives to time scoring on, built from the real ambience: formats as recorders write them, shots of live fire planted."""
+"""Archives to time scoring on: real ambience in the formats of recorders, with shots of live fire planted."""
 
 from __future__ import annotations
 
