@@ -297,6 +297,22 @@ def evaluate(
 @click.option("--out", required=True, metavar="URI", help="Where the results are, or will be.")
 @_cluster
 @_failed
+@click.option(
+    "--file-limit-s",
+    type=float,
+    default=300.0,
+    show_default=True,
+    metavar="S",
+    help="Longest time for one recording, and for each hour of a long one.",
+)
+@click.option(
+    "--settle-s",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="S",
+    help="Leave local files that were changed within S seconds for the next run.",
+)
 @_json
 def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     """Find gunshots in recordings; a rerun scores only what is new."""
@@ -308,6 +324,7 @@ def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     lines = [
         f"{summary.n_listed} recordings = {_states(summary.states)}; {summary.n_scored} scored now",
         *_failures(summary.failures),
+        *([f"{summary.n_left} left for the next run: changed a moment ago"] if summary.n_left else []),
         f"{summary.n_detections} detections in {summary.listened_s / 3600:.2f} h",
         f"results: {summary.results} (detections.csv, recordings.csv)",
     ]
