@@ -25,6 +25,7 @@ from flows.commands.datasets import datasets
 from flows.commands.models import model_option, models
 from flows.commands.peers import peers
 from flows.commands.reproduce import reproduce
+from flows.commands.results import results
 from flows.commands.store import store
 from flows.commands.synthesize import synthesize
 from gunshot import __version__
@@ -331,5 +332,5 @@ def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     _finish(summary, lines, as_json)
 
 
-for group in (synthesize, datasets, store, reproduce, models, peers, adapt):
+for group in (synthesize, datasets, store, results, reproduce, models, peers, adapt):
     cli.add_command(group)

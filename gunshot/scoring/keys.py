@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gunshot.scoring.rule import ScoringRule
 
-__all__ = ["KEY", "USUAL_RULE", "Keys", "Provenance", "contains"]
+__all__ = ["KEY", "USUAL_RULE", "Keys", "Provenance", "batch_name", "contains"]
 
 KEY = np.dtype("S16")
 """A key; arrays of it are compared by all 16 bytes."""
@@ -88,3 +88,21 @@ def contains(known: Keys, keys: Keys) -> NDArray[np.bool_]:
         return np.zeros(keys.size, dtype=bool)
     places = np.minimum(np.searchsorted(known, keys), known.size - 1)
     return np.asarray(known[places] == keys)
+
+
+def batch_name(identities: Iterable[tuple[str, str]], provenance: Provenance) -> str:
+    """Name of a batch, by what is in it.
+
+    Parameters
+    ----------
+    identities : iterable of (str, str)
+        Address and etag of its recordings.
+    provenance : Provenance
+        With what they are scored.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    return hashlib.sha256(repr([*identities, provenance]).encode()).hexdigest()[:16]

@@ -10,14 +10,13 @@ night) is put together into batches of its own.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gunshot.scoring.keys import KEY, Keys, Provenance, contains
+from gunshot.scoring.keys import KEY, Keys, Provenance, batch_name, contains
 from gunshot.scoring.targets import Target, Targets
 
 __all__ = ["ScoringBatch", "ScoringPlan", "plan_scoring"]
@@ -88,7 +87,8 @@ class ScoringPlan:
         """Each in turn, of at most 64 recordings or 256 MiB."""
         for begin, end in zip(self._bounds[:-1], self._bounds[1:], strict=True):
             targets = self._targets.take(self._rows[begin:end])
-            yield ScoringBatch(_name(targets, self._provenance), targets)
+            name = batch_name([(target.uri, target.etag) for target in targets], self._provenance)
+            yield ScoringBatch(name, targets)
 
 
 def plan_scoring(targets: Targets, done: Keys, provenance: Provenance) -> ScoringPlan:
@@ -135,8 +135,3 @@ def _cut(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
             n_bytes = 0
         n_bytes += size
     return np.asarray([*bounds, sizes.size] if sizes.size else [0], dtype=np.int64)
-
-
-def _name(targets: tuple[Target, ...], provenance: Provenance) -> str:
-    identity = repr([(target.uri, target.etag) for target in targets] + [provenance])
-    return hashlib.sha256(identity.encode()).hexdigest()[:16]

@@ -145,10 +145,14 @@ def score_batch(
     else:
         scored = list(_scored_here(batch.targets, bundle, rule, file_limit_s))
     scored = _of_listed_content(batch.targets, bundle, scored)
-    more = {"rule": rule.canonical}
-    rows = [found.row | more | {"run_id": run_id} for found in scored]
-    detections = [row | more for found in scored for row in found.detections]
-    candidates = [row | more for found in scored for row in found.candidates]
+    rows: list[Row] = []
+    detections: list[Row] = []
+    candidates: list[Row] = []
+    for found in scored:
+        of_all = {"rule": rule.canonical, "etag": found.row["etag"]}
+        rows.append(found.row | of_all | {"run_id": run_id})
+        detections += [row | of_all for row in found.detections]
+        candidates += [row | of_all for row in found.candidates]
     write_batch(results, batch.name, detections, rows, None if rule.floor is None else candidates)
     return _outcome(batch.name, table_of(rows, "recordings"), began)
 

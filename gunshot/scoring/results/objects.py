@@ -21,7 +21,18 @@ from gunshot.errors import StorageError
 from gunshot.scoring.results.schemas import SCHEMAS, Kind, as_today
 from gunshot.storage import exists, identity, join, list_files, read_bytes
 
-__all__ = ["MERGED", "REPLACES", "Snapshot", "address", "encoded", "read_object", "snapshot", "tables"]
+__all__ = [
+    "MERGED",
+    "REPLACES",
+    "Snapshot",
+    "address",
+    "encoded",
+    "listed",
+    "read_object",
+    "replaces",
+    "snapshot",
+    "tables",
+]
 
 MERGED = "merged-"
 """How names of merged objects begin."""
@@ -71,8 +82,21 @@ def address(results: str, kind: Kind, name: str) -> str:
     return join(results, kind, f"{name}.parquet")
 
 
-def _listed(results: str, kind: Kind) -> dict[str, int]:
-    """Names and sizes of a table's objects, whether they count or not."""
+def listed(results: str, kind: Kind) -> dict[str, int]:
+    """List a table's objects, whether they count or not.
+
+    Parameters
+    ----------
+    results : str
+        Where the tables are.
+    kind : {"detections", "candidates", "recordings"}
+        Which table.
+
+    Returns
+    -------
+    dict
+        Sizes by name [bytes].
+    """
     folder = join(results, kind)
     if not exists(folder):
         return {}
@@ -104,12 +128,12 @@ def snapshot(results: str) -> Snapshot:
         If they cannot be listed.
     """
     for turn in range(_TURNS):
-        sizes = _listed(results, "recordings")
+        sizes = listed(results, "recordings")
         replaced: set[str] = set()
         try:
             for name in sizes:
                 if name.startswith(MERGED):
-                    replaced |= set(_replaces(results, name))
+                    replaced |= set(replaces(results, name))
         except StorageError:  # merged again, and removed, since it was listed
             if turn == _TURNS - 1:
                 raise
@@ -118,7 +142,21 @@ def snapshot(results: str) -> Snapshot:
     return Snapshot(tuple(sorted(set(sizes) - replaced)), frozenset(replaced), sizes)
 
 
-def _replaces(results: str, name: str) -> list[str]:
+def replaces(results: str, name: str) -> list[str]:
+    """What a merged object stands for.
+
+    Parameters
+    ----------
+    results : str
+        Where the tables are.
+    name : str
+        The object's.
+
+    Returns
+    -------
+    list of str
+        Names of objects.
+    """
     # the whole object: it is some MB, and a store is asked once instead of three times
     content = read_bytes(address(results, "recordings", name))
     metadata = pq.read_schema(io.BytesIO(content)).metadata or {}
@@ -205,7 +243,7 @@ def tables(results: str, kind: Kind, columns: Sequence[str] | None = None) -> It
         If one cannot be read, or if objects were merged meanwhile: read again.
     """
     now = snapshot(results)
-    there = None if kind == "recordings" else _listed(results, kind)
+    there = None if kind == "recordings" else listed(results, kind)
     for name in now.live:
         if there is None or name in there:
             yield name, read_object(results, kind, name, columns)

@@ -51,6 +51,7 @@ DETECTION_SCHEMA = pa.schema(
     [
         _text("path"),
         _text("uri"),
+        _text("etag"),
         pa.field("channel", pa.int16()),
         _number("start_s"),
         _number("end_s"),
@@ -99,6 +100,7 @@ CANDIDATE_SCHEMA = pa.schema(
     [
         _text("path"),
         _text("uri"),
+        _text("etag"),
         pa.field("channel", pa.int16()),
         _number("onset_s"),
         _number("score", pa.float32()),
@@ -115,7 +117,7 @@ SCHEMAS: dict[Kind, pa.Schema] = {
 """Columns by table."""
 
 _NEVER_NEW = {
-    "path", "uri", "size", "etag", "state", "start_s", "end_s", "n_shots", "shots_s", "score", "onset_s",
+    "path", "uri", "size", "state", "start_s", "end_s", "n_shots", "shots_s", "score", "onset_s",
     "n_candidates", "n_detections", "threshold", "model", "model_digest", "recipe_digest", "read_s", "reason",
     "time_source",
 }  # fmt: skip
