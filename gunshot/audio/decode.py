@@ -209,7 +209,7 @@ class Recording:
         first, held = self._held
         # segments follow each other closely: what the span before this one holds of it is not decoded again
         y = held[start - first : stop - first] if start >= first else held[:0]
-        parts = [y, *self._blocks(start + y.size, stop, self._block_frames)]
+        parts = [y, *map(mono, self._frames(start + y.size, stop, self._block_frames))]
         if len(parts) > 1:
             y = parts[1] if len(parts) == 2 and not y.size else np.concatenate(parts)
             if not self._seeks:
@@ -252,15 +252,35 @@ class Recording:
         AudioError
             As :meth:`read`.
         """
+        yield from map(mono, self.frames(block_frames))
+
+    def frames(self, block_frames: int) -> Iterator[NDArray[np.float32]]:
+        """Decode the recording forward, block after block, all channels.
+
+        Parameters
+        ----------
+        block_frames : int
+            Length of a block [frames]; the last one may be shorter.
+
+        Yields
+        ------
+        ndarray of shape (<= block_frames, n_channels), float32
+            Samples of all channels.
+
+        Raises
+        ------
+        AudioError
+            As :meth:`read`.
+        """
         got = 0
-        for block in self._blocks(0, self.header.n_frames, block_frames):
-            got += block.size
-            yield block
+        for frames in self._frames(0, self.header.n_frames, block_frames):
+            got += len(frames)
+            yield frames
         if got == 0:
             raise AudioError("unreadable", self.defect or "no samples could be decoded")
 
-    def _blocks(self, start: int, stop: int, block_frames: int) -> Iterator[NDArray[np.float32]]:
-        """Mono samples of a span, as far as they go; a break that it reaches is the recording's defect."""
+    def _frames(self, start: int, stop: int, block_frames: int) -> Iterator[NDArray[np.float32]]:
+        """Samples of a span, as far as they go; a break that it reaches is the recording's defect."""
         while start < min(stop, self._end):
             try:
                 frames = self._decode(start, min(block_frames, min(stop, self._end) - start))
@@ -273,7 +293,7 @@ class Recording:
                 continue
             if not self.header.subtype.startswith("PCM_"):  # integers are numbers below one, whatever is written
                 check_frames(frames)
-            yield mono(frames)
+            yield frames
             start += len(frames)
         if stop > self._end:
             self.defect = self._break

@@ -1,30 +1,57 @@
-"""One recording: its row of the ledger and its detections.
+"""Recordings: their rows of the ledger, their detections and their candidates.
 
 Conventions
 -----------
 A recording that cannot be used is a row with its state and reason; one that breaks off is scored as far as it goes and
-its state is ``short``.
+its state is ``short``. Recordings are read one after the other, and their clips scored together
+(`gunshot.scoring.pool`); results come in the order of the targets, each when its last clip has its score.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gunshot.audio.decode import Recording
 from gunshot.errors import AudioError
 from gunshot.models.bundle import Bundle
-from gunshot.scoring.detections import Detection, merge_clips
-from gunshot.scoring.gate import BLOCK_S, stream_candidates
+from gunshot.scoring.detections import Detection, level_db, merge_clips, merge_sliding
+from gunshot.scoring.gate import BLOCK_S, Candidates, slide_samples, stream_candidates
+from gunshot.scoring.pool import ClipPool, PooledScores
+from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.targets import Target
 from gunshot.scoring.timestamps import RecordingStart, start_from_name
+from gunshot.storage import read_bytes
 
-__all__ = ["Row", "score_recording"]
+__all__ = ["Row", "ScoredRecording", "score_recording", "score_recordings"]
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRecording:
+    """What became of a recording.
+
+    Attributes
+    ----------
+    row : dict
+        Its row of the ledger, ``recordings/``.
+    detections : list of dict
+        Its rows of ``detections/``, by channel and time.
+    candidates : list of dict
+        Its rows of ``candidates/``, by channel and time; empty without a floor.
+    """
+
+    row: Row
+    detections: list[Row]
+    candidates: list[Row]
 
 
 def score_recording(target: Target, bundle: Bundle, *, block_s: float = BLOCK_S) -> tuple[Row, list[Row]]:
@@ -46,28 +73,132 @@ def score_recording(target: Target, bundle: Bundle, *, block_s: float = BLOCK_S)
     detections : list of dict
         Its rows of the detections.
     """
+    (scored,) = score_recordings([target], bundle, block_s=block_s)
+    return scored.row, scored.detections
+
+
+def score_recordings(
+    targets: Iterable[Target],
+    bundle: Bundle,
+    rule: ScoringRule | None = None,
+    *,
+    block_s: float = BLOCK_S,
+    fetch: Callable[[str], bytes] = read_bytes,
+) -> Iterator[ScoredRecording]:
+    """Score recordings.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        The recordings; taken one after the other.
+    bundle : Bundle
+        The model.
+    rule : ScoringRule, optional
+        What of them is scored; the mean of all channels by the gate if not given.
+    block_s : float
+        Sound decoded at a time [s].
+    fetch : callable, optional
+        Gets the content of a remote object.
+
+    Yields
+    ------
+    ScoredRecording
+        One a target, in their order.
+    """
+    rule = rule or ScoringRule()
+    pool = ClipPool(bundle)
+    open_ones: deque[_Heard] = deque()
+    for target in targets:
+        open_ones.append(_hear(target, bundle, rule, pool, block_s, fetch))
+        while open_ones and not open_ones[0].scores.n_waiting:
+            yield open_ones.popleft().result(bundle, rule)
+    pool.finish()
+    for heard in open_ones:
+        yield heard.result(bundle, rule)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """A recording that was read, with scores still to come."""
+
+    target: Target
+    start: RecordingStart
+    row: Row
+    scores: PooledScores = field(default_factory=PooledScores)
+    channel: list[int] = field(default_factory=list)
+    onset_s: list[NDArray[np.float64]] = field(default_factory=list)
+    level_db: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def take(self, found: Candidates, bundle: Bundle, pool: ClipPool) -> None:
+        """Note candidates; their clips go to the pool."""
+        self.row["read_s"] = found.read_s
+        if not found.onset_s.size:
+            return
+        self.channel += [-1 if found.channel is None else found.channel] * found.onset_s.size
+        self.onset_s.append(found.onset_s)
+        self.level_db.append(level_db(found.waveforms, bundle.recipe))
+        pool.add(self.scores, found.waveforms)
+
+    def forget(self, pool: ClipPool) -> None:
+        """Nothing of it is used."""
+        pool.drop(self.scores)
+        self.scores, self.channel, self.onset_s, self.level_db = PooledScores(), [], [], []
+
+    def result(self, bundle: Bundle, rule: ScoringRule) -> ScoredRecording:
+        """Make the rows, when all scores are there."""
+        channels = np.asarray(self.channel, dtype=np.int16)
+        onset_s = np.concatenate([np.empty(0), *self.onset_s])
+        level = np.concatenate([np.empty(0, dtype=np.float32), *self.level_db])
+        score = self.scores.joined()
+        detections: list[Row] = []
+        candidates: list[Row] = []
+        for number in np.unique(channels).tolist():
+            mine = channels == number
+            channel = None if number < 0 else number
+            for found in _merged(onset_s[mine], score[mine], level[mine], bundle, rule):
+                detections.append(_detection_row(self.target, bundle, self.start, channel, found))
+            if rule.floor is not None:
+                candidates += _candidate_rows(self.target, bundle, channel, onset_s[mine], score[mine], rule.floor)
+        self.row |= {"n_candidates": int(onset_s.size), "n_detections": len(detections)}
+        return ScoredRecording(self.row, detections, candidates)
+
+
+def _hear(
+    target: Target, bundle: Bundle, rule: ScoringRule, pool: ClipPool, block_s: float, fetch: Callable[[str], bytes]
+) -> _Heard:
+    """Read a recording and give its clips to the pool."""
     start = start_from_name(PurePosixPath(target.path).stem)
-    row = _empty_row(target, bundle, start)
+    heard = _Heard(target, start, _empty_row(target, bundle, rule, start))
+    row = heard.row
     try:
-        with Recording(target.uri) as recording:
+        with Recording(target.uri, fetch=fetch) as recording:
             header = recording.header
             row |= {"sr": header.sr, "n_channels": header.n_channels, "duration_s": header.duration_s}
-            onsets, scores = [np.empty(0)], [np.empty(0, dtype=np.float32)]
-            for candidates in stream_candidates(recording, bundle.recipe, block_s=block_s):
-                onsets.append(candidates.onset_s)
-                scores.append(bundle.score(candidates.waveforms))
-                row["read_s"] = candidates.read_s
-            if candidates.is_silent:
+            for found in stream_candidates(recording, bundle.recipe, block_s=block_s, rule=rule):
+                heard.take(found, bundle, pool)
+            if found.is_silent:
                 row |= {"state": "silent", "reason": "only digital zeros"}
             elif recording.defect:
                 row |= {"state": "short", "reason": recording.defect}
     except AudioError as error:  # what was read of it until then is not used either
-        return row | {"state": error.state, "reason": error.reason, "read_s": 0.0}, []
-    onset_s, score = np.concatenate(onsets), np.concatenate(scores)
-    rule = bundle.recipe.clip
-    found = merge_clips(onset_s, score, bundle.operating_point.threshold, rule.length_s - rule.lead_s)
-    row |= {"n_candidates": int(onset_s.size), "n_detections": len(found)}
-    return row, [_detection_row(target, bundle, start, detection) for detection in found]
+        heard.forget(pool)
+        row |= {"state": error.state, "reason": error.reason, "read_s": 0.0}
+    return heard
+
+
+def _merged(
+    onset_s: NDArray[np.float64],
+    score: NDArray[np.float32],
+    level: NDArray[np.float32],
+    bundle: Bundle,
+    rule: ScoringRule,
+) -> tuple[Detection, ...]:
+    """Detections of one channel."""
+    recipe, threshold = bundle.recipe, bundle.operating_point.threshold
+    tail_s = recipe.clip.length_s - recipe.clip.lead_s
+    if rule.exhaustive:
+        return merge_sliding(onset_s, score, threshold, tail_s, step_s=slide_samples(recipe) / recipe.sr_hz)
+    return merge_clips(onset_s, score, threshold, tail_s, level_db=level)
 
 
 def _provenance(bundle: Bundle) -> Row:
@@ -77,20 +208,46 @@ def _provenance(bundle: Bundle) -> Row:
     }  # fmt: skip
 
 
-def _empty_row(target: Target, bundle: Bundle, start: RecordingStart) -> Row:
+def _empty_row(target: Target, bundle: Bundle, rule: ScoringRule, start: RecordingStart) -> Row:
     return {
         "path": target.path, "uri": target.uri, "size": target.size, "etag": target.etag, "state": "ok", "reason": "",
         "sr": None, "n_channels": None, "duration_s": None, "read_s": 0.0, "start_utc": start.utc,
-        "time_source": start.source, "n_candidates": 0, "n_detections": 0, **_provenance(bundle),
+        "time_source": start.source, "n_candidates": 0, "n_detections": 0, "rule": rule.canonical,
+        **_provenance(bundle),
     }  # fmt: skip
 
 
-def _detection_row(target: Target, bundle: Bundle, start: RecordingStart, detection: Detection) -> Row:
+def _detection_row(
+    target: Target, bundle: Bundle, start: RecordingStart, channel: int | None, detection: Detection
+) -> Row:
     utc = None if start.utc is None else start.utc + timedelta(seconds=detection.start_s)
     return {
-        "path": target.path, "uri": target.uri, "start_s": detection.start_s, "end_s": detection.end_s,
-        "start_utc": utc, "time_source": start.source, "n_shots": len(detection.shots_s),
+        "path": target.path, "uri": target.uri, "channel": channel, "start_s": detection.start_s,
+        "end_s": detection.end_s, "start_utc": utc, "time_source": start.source, "n_shots": len(detection.shots_s),
         "shots_s": list(detection.shots_s), "score": detection.score,
         "probability": float(bundle.calibration.probability(detection.score)),
         **_provenance(bundle),
     }  # fmt: skip
+
+
+def _candidate_rows(
+    target: Target,
+    bundle: Bundle,
+    channel: int | None,
+    onset_s: NDArray[np.float64],
+    score: NDArray[np.float32],
+    floor: float,
+) -> list[Row]:
+    kept = score >= floor
+    return [
+        {
+            "path": target.path,
+            "uri": target.uri,
+            "channel": channel,
+            "onset_s": time_s,
+            "score": value,
+            "model_digest": bundle.digest,
+            "recipe_digest": bundle.recipe.digest,
+        }  # fmt: skip
+        for time_s, value in zip(onset_s[kept].tolist(), score[kept].tolist(), strict=True)
+    ]
