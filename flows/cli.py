@@ -314,6 +314,11 @@ def evaluate(
     metavar="S",
     help="Leave local files that were changed within S seconds for the next run.",
 )
+@click.option("--channels", default="mix", show_default=True, metavar="TEXT", help="Also each, or a channel's number.")
+@click.option("--exhaustive", is_flag=True, help="Sliding clips instead of onsets: slow, and blind to nothing.")
+@click.option(
+    "--keep-candidates", type=float, metavar="SCORE", help="Keep all candidates from this score on (candidates/)."
+)
 @_json
 def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     """Find gunshots in recordings; a rerun scores only what is new."""

@@ -69,6 +69,9 @@ def score(
     operating_point: str | None = None,
     file_limit_s: float = 300.0,
     settle_s: float = 0.0,
+    channels: str = "mix",
+    exhaustive: bool = False,
+    keep_candidates: float | None = None,
 ) -> ScoreSummary:
     """Score recordings that this model has not scored yet.
 
@@ -97,6 +100,13 @@ def score(
     settle_s : float
         Local files that were changed within so many seconds before the run are left for the next one: somebody may
         still be writing them [s].
+    channels : str
+        ``mix`` for the mean of all channels, ``each``, or the number of one, counted from 0.
+    exhaustive : bool
+        Sliding clips instead of the gate's onsets.
+    keep_candidates : float, optional
+        Candidates from this score on are kept in ``candidates/``: detections at another operating point can be made of
+        them without reading a recording again.
 
     Returns
     -------
@@ -110,7 +120,7 @@ def score(
         raise ParameterError(f"--file-limit-s must be more than 0 s; got {file_limit_s:g}")
     if not settle_s >= 0:
         raise ParameterError(f"--settle-s must be 0 s or more; got {settle_s:g}")
-    rule = ScoringRule()
+    rule = ScoringRule(channels, exhaustive, keep_candidates)
     bundle = load_bundle(model, operating_point)
     provenance = Provenance(bundle.digest, bundle.recipe.digest, rule.canonical)
     targets = list_targets(inputs, settle_s=settle_s)

@@ -115,13 +115,21 @@ def compact(uri: str, as_json: bool) -> None:
 )
 @click.option("--channels", default="mix", show_default=True, metavar="TEXT", help="As the recordings were scored.")
 @click.option("--exhaustive", is_flag=True, help="As the recordings were scored.")
-@click.option("--floor", type=float, required=True, metavar="SCORE", help="From which score on candidates were kept.")
+@click.option("--keep-candidates", type=float, required=True, metavar="SCORE", help="As the recordings were scored.")
 @_json
-def rethreshold(uri: str, model: str, operating_point: str, scored_at: str | None, as_json: bool, **rule: Any) -> None:
+def rethreshold(
+    uri: str,
+    model: str,
+    operating_point: str,
+    scored_at: str | None,
+    keep_candidates: float,
+    as_json: bool,
+    **rule: Any,
+) -> None:
     """Make detections at another operating point from candidates that were kept; no recording is read.
 
     \b
-    Example:  gunshot results rethreshold results --model field --floor 0.05 --operating-point "10 a day"
+    Example:  gunshot results rethreshold results --model field --keep-candidates 0.05 --operating-point "10 a day"
     """  # noqa: D301
     from uuid import uuid4
 
@@ -133,7 +141,7 @@ def rethreshold(uri: str, model: str, operating_point: str, scored_at: str | Non
 
     scored_with, bundle = load_bundle(model, scored_at), load_bundle(model, operating_point)
     with lease(uri):
-        done = run(uri, scored_with, bundle, ScoringRule(**rule), run_id=uuid4().hex)
+        done = run(uri, scored_with, bundle, ScoringRule(floor=keep_candidates, **rule), run_id=uuid4().hex)
         for kind in ("detections", "recordings"):
             write_csv(uri, kind)
     lines = [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,12 +62,14 @@ class Provenance:
         # \0 ends each part: no address and no etag can hold it
         first = hashlib.blake2b(f"{self.model_digest}\0{self.recipe_digest}\0{self.rule}\0".encode(), digest_size=16)
 
-        def key(uri: str, etag: str) -> bytes:
-            hashed = first.copy()
-            hashed.update(f"{uri}\0{etag}".encode())
-            return hashed.digest()
+        return np.fromiter((_key(first, uri, etag) for uri, etag in zip(uris, etags, strict=True)), dtype=KEY)
 
-        return np.fromiter((key(uri, etag) for uri, etag in zip(uris, etags, strict=True)), dtype=KEY)
+
+def _key(first: Any, uri: str, etag: str) -> bytes:
+    hashed = first.copy()
+    hashed.update(f"{uri}\0{etag}".encode())
+    digest: bytes = hashed.digest()
+    return digest
 
 
 def contains(known: Keys, keys: Keys) -> NDArray[np.bool_]:

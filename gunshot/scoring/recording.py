@@ -30,7 +30,7 @@ from gunshot.scoring.targets import Target
 from gunshot.scoring.timestamps import RecordingStart, start_from_name
 from gunshot.storage import read_bytes
 
-__all__ = ["Row", "ScoredRecording", "score_recording", "score_recordings"]
+__all__ = ["Row", "ScoredRecording", "merged", "score_recording", "score_recordings"]
 
 Row = dict[str, Any]
 
@@ -155,10 +155,12 @@ class _Heard:
         for number in np.unique(channels).tolist():
             mine = channels == number
             channel = None if number < 0 else number
-            for found in _merged(onset_s[mine], score[mine], level[mine], bundle, rule):
+            for found in merged(onset_s[mine], score[mine], level[mine], bundle, rule):
                 detections.append(_detection_row(self.target, bundle, self.start, channel, found))
             if rule.floor is not None:
-                candidates += _candidate_rows(self.target, bundle, channel, onset_s[mine], score[mine], rule.floor)
+                candidates += _candidate_rows(
+                    self.target, bundle, channel, onset_s[mine], score[mine], level[mine], rule.floor
+                )
         self.row |= {"n_candidates": int(onset_s.size), "n_detections": len(detections)}
         return ScoredRecording(self.row, detections, candidates)
 
@@ -186,14 +188,31 @@ def _hear(
     return heard
 
 
-def _merged(
+def merged(
     onset_s: NDArray[np.float64],
     score: NDArray[np.float32],
     level: NDArray[np.float32],
     bundle: Bundle,
     rule: ScoringRule,
 ) -> tuple[Detection, ...]:
-    """Detections of one channel."""
+    """Merge the candidates of one channel into detections, as a rule says.
+
+    Parameters
+    ----------
+    onset_s : ndarray of shape (n,), float64
+        Onsets [s], increasing.
+    score, level : ndarray of shape (n,), float32
+        Scores, and levels [dB].
+    bundle : Bundle
+        Says from which score on a clip counts, and how long it lasts.
+    rule : ScoringRule
+        How they were found.
+
+    Returns
+    -------
+    tuple of Detection
+        By time.
+    """
     recipe, threshold = bundle.recipe, bundle.operating_point.threshold
     tail_s = recipe.clip.length_s - recipe.clip.lead_s
     if rule.exhaustive:
@@ -236,6 +255,7 @@ def _candidate_rows(
     channel: int | None,
     onset_s: NDArray[np.float64],
     score: NDArray[np.float32],
+    level: NDArray[np.float32],
     floor: float,
 ) -> list[Row]:
     kept = score >= floor
@@ -246,8 +266,9 @@ def _candidate_rows(
             "channel": channel,
             "onset_s": time_s,
             "score": value,
+            "level_db": loud,
             "model_digest": bundle.digest,
             "recipe_digest": bundle.recipe.digest,
-        }  # fmt: skip
-        for time_s, value in zip(onset_s[kept].tolist(), score[kept].tolist(), strict=True)
+        }
+        for time_s, value, loud in zip(onset_s[kept].tolist(), score[kept].tolist(), level[kept].tolist(), strict=True)
     ]

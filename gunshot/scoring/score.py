@@ -24,35 +24,18 @@ from gunshot.errors import AudioError
 from gunshot.memory import keep_freed_memory
 from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.scoring.plan import ScoringBatch
-from gunshot.scoring.recording import Row, score_recording
+from gunshot.scoring.recording import Row, ScoredRecording, score_recordings
 from gunshot.scoring.results import find_batch, write_batch
 from gunshot.scoring.results.schemas import table_of
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.targets import Target
 from gunshot.storage import identity
 
-__all__ = ["BatchOutcome", "ScoredRecording", "limit_of", "score_batch"]
+__all__ = ["BatchOutcome", "limit_of", "score_batch"]
 
 _LOOK_UPS = 8  # at a time; a look-up is a request
 _HOUR_BYTES = 28_800_000  # of sound that is coded as sparely as people do: 64 kbit/s
 _WAITS = 3  # recordings whose time may pass before the next one is ready
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredRecording:
-    """What became of a recording.
-
-    Attributes
-    ----------
-    row : dict
-        Of the ledger.
-    detections, candidates : list of dict
-        Rows of those tables; no candidates without a floor.
-    """
-
-    row: Row
-    detections: list[Row]
-    candidates: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +146,6 @@ def _outcome(name: str, rows: pa.Table, began: float) -> BatchOutcome:
     return BatchOutcome(name, dict(states), **sums, elapsed_s=perf_counter() - began)
 
 
-def _score(targets: Sequence[Target], bundle: Bundle, rule: ScoringRule) -> Iterator[ScoredRecording]:
-    """Recordings in order."""
-    assert rule == ScoringRule(), f"{rule} is not implemented"
-    for target in targets:
-        row, detections = score_recording(target, bundle)
-        yield ScoredRecording(row, detections, [])
-
-
 def limit_of(target: Target, file_limit_s: float) -> float:
     """Longest time for a recording.
 
@@ -198,7 +173,7 @@ def _scored_here(
     if file_limit_s is not None:  # some recordings may be read before the first is ready: clips are scored together
         limits = [limit_of(target, file_limit_s) for target in targets]
         limit_s = min(sum(limits), _WAITS * max(limits))
-    scored = _score(targets, bundle, rule)
+    scored = score_recordings(targets, bundle, rule)
     for _ in targets:
         with ends_after(limit_s):
             found = next(scored)
@@ -224,7 +199,7 @@ def _scorer(
     bundle_uri: str, digest: str, operating_point: str | None, rule: ScoringRule
 ) -> Callable[[Target], ScoredRecording]:
     bundle = _bundle(bundle_uri, digest, operating_point)
-    return lambda target: next(_score([target], bundle, rule))
+    return lambda target: next(score_recordings([target], bundle, rule))
 
 
 def _unheard(target: Target, bundle: Bundle, state: str, reason: str) -> ScoredRecording:

@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-Objects are read one after the other and recordings known by their keys, so the memory does not grow with the detections.
-What a fault costs is scoring a batch again: to repair is to forget the batch, and the next run scores it.
+Objects are read one after the other and recordings known by their keys, so the memory does not grow with the
+detections. What a fault costs is scoring a batch again: to repair is to forget the batch, and the next run scores it.
 """
 
 from __future__ import annotations

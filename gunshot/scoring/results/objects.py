@@ -212,7 +212,8 @@ def read_object(results: str, kind: Kind, name: str, columns: Sequence[str] | No
         file = pq.ParquetFile(io.BytesIO(content))
         there = set(file.schema_arrow.names)
         wanted = SCHEMAS[kind].names if columns is None else columns
-        table = file.read([column for column in wanted if column in there])
+        # without threads: most objects are small, and workers share their cores
+        table = file.read([column for column in wanted if column in there], use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise StorageError(f"cannot read {uri}: {error}; gunshot results verify --repair forgets it") from error
     return as_today(table.replace_schema_metadata(), kind, columns)

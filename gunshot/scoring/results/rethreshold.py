@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from gunshot.errors import ParameterError
 from gunshot.models.bundle import Bundle
-from gunshot.scoring.detections import merge_clips
 from gunshot.scoring.keys import Provenance, batch_name, contains
+from gunshot.scoring.recording import merged
 from gunshot.scoring.results.ledger import done_keys
 from gunshot.scoring.results.objects import read_object, snapshot
 from gunshot.scoring.results.schemas import RETRIED_STATES
@@ -101,7 +101,7 @@ def rethreshold(
         rows = ledger.filter(pa.array(~is_there)).to_pylist()
         if rows:
             candidates = _of(read_object(results, "candidates", name), earlier).to_pylist()
-            counts[:2] += _write(results, rows, candidates, bundle, wanted, run_id)
+            counts[:2] += _write(results, rows, candidates, bundle, rule, run_id)
     return Rethresholded(*counts.tolist())
 
 
@@ -118,7 +118,7 @@ def _of(table: pa.Table, provenance: Provenance) -> pa.Table:
 
 
 def _write(
-    results: str, rows: list[Row], candidates: list[Row], bundle: Bundle, wanted: Provenance, run_id: str
+    results: str, rows: list[Row], candidates: list[Row], bundle: Bundle, rule: ScoringRule, run_id: str
 ) -> tuple[int, int]:
     """Write a batch anew; how many recordings and detections it has."""
     provenance = {"threshold": bundle.operating_point.threshold, "model_digest": bundle.digest}
@@ -128,23 +128,24 @@ def _write(
             by_content[candidate["uri"], candidate["etag"]].append(candidate)
     detections: list[Row] = []
     for row in rows:
-        found = list(_detections(row, by_content[row["uri"], row["etag"]], bundle))
+        found = list(_detections(row, by_content[row["uri"], row["etag"]], bundle, rule))
         detections += [detection | provenance for detection in found]
         row |= provenance | {"n_detections": len(found), "run_id": run_id}
     kept = [candidate | {"model_digest": bundle.digest} for some in by_content.values() for candidate in some]
-    name = batch_name([(row["uri"], row["etag"]) for row in rows], wanted)
+    name = batch_name(
+        [(row["uri"], row["etag"]) for row in rows], Provenance(bundle.digest, bundle.recipe.digest, rule.canonical)
+    )
     write_batch(results, name, detections, rows, kept)
     return len(rows), len(detections)
 
 
-def _detections(row: Row, candidates: list[Row], bundle: Bundle) -> Iterator[Row]:
+def _detections(row: Row, candidates: list[Row], bundle: Bundle, rule: ScoringRule) -> Iterator[Row]:
     """Detections of one recording, channel after channel."""
-    clip = bundle.recipe.clip
-    tail_s, threshold = clip.length_s - clip.lead_s, bundle.operating_point.threshold
     for channel in sorted({candidate["channel"] for candidate in candidates}, key=lambda number: number or 0):
-        some = sorted((one["onset_s"], one["score"]) for one in candidates if one["channel"] == channel)
-        onset_s, score = np.array([one[0] for one in some]), np.array([one[1] for one in some], dtype=np.float32)
-        for found in merge_clips(onset_s, score, threshold, tail_s):
+        some = sorted((one for one in candidates if one["channel"] == channel), key=lambda one: float(one["onset_s"]))
+        onset_s = np.array([one["onset_s"] for one in some])
+        score, level = (np.array([one[name] for one in some], dtype=np.float32) for name in ("score", "level_db"))
+        for found in merged(onset_s, score, level, bundle, rule):
             begun = row["start_utc"]
             yield {name: row[name] for name in _OF_RECORDING} | {
                 "channel": channel, "start_s": found.start_s, "end_s": found.end_s,

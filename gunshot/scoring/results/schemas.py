@@ -104,6 +104,7 @@ CANDIDATE_SCHEMA = pa.schema(
         pa.field("channel", pa.int16()),
         _number("onset_s"),
         _number("score", pa.float32()),
+        _number("level_db", pa.float32()),
         _text("model_digest"),
         _text("recipe_digest"),
         _RULE,

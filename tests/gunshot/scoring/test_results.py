@@ -50,9 +50,9 @@ def recording(path: str, **values: Any) -> Row:
 
 def detection(path: str, start_s: float = 1.0, **values: Any) -> Row:
     return {
-        "path": path, "uri": f"/archive/{path}", "etag": "1", "channel": None, "start_s": start_s, "end_s": start_s + 0.45,
-        "start_utc": None, "time_source": "not known", **PLACE, "n_shots": 1, "shots_s": [start_s], "score": 0.75,
-        "probability": 0.5, **PROVENANCE, **values,
+        "path": path, "uri": f"/archive/{path}", "etag": "1", "channel": None, "start_s": start_s,
+        "end_s": start_s + 0.45, "start_utc": None, "time_source": "not known", **PLACE, "n_shots": 1,
+        "shots_s": [start_s], "score": 0.75, "probability": 0.5, **PROVENANCE, **values,
     }  # fmt: skip
 
 
