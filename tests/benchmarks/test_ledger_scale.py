@@ -1,6 +1,7 @@
 """What a run costs before and after it reads a sound: listing, planning, the ledger and its summary.
 
 Each step runs in a process of its own, whose peak memory is told. `GUNSHOT_BENCH_RECORDINGS` sets the size (1,000,000).
+`GUNSHOT_BENCH_FILES` that of the folder that is listed (100,000: it takes minutes to make).
 The recordings are empty files and the ledger's rows are made up; objects are of 2,000 recordings, as after merging.
 """
 
@@ -16,6 +17,7 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 N_RECORDINGS = int(os.environ.get("GUNSHOT_BENCH_RECORDINGS", "1000000"))
+N_FILES = int(os.environ.get("GUNSHOT_BENCH_FILES", "100000"))
 
 STEP = r"""
 import resource, sys, time
@@ -65,24 +67,25 @@ else:
         ]
         write_batch(place, f"{first:016x}", [], rows)
 peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-print(f"{what:<26}{time.perf_counter() - began:>8.1f} s{peak_mb:>8.0f} MB (of them {start_mb:.0f} MB imports)", flush=True)
+took_s = time.perf_counter() - began
+print(f"{what:<26}{took_s:>8.1f} s{peak_mb:>8.0f} MB (of them {start_mb:.0f} MB imports)", flush=True)
 """
 
 
-def run(what: str, place: Path) -> str:
-    command = [sys.executable, "-c", STEP, what, str(N_RECORDINGS), str(place)]
+def run(what: str, place: Path, n: int = N_RECORDINGS) -> str:
+    command = [sys.executable, "-c", STEP, what, str(n), str(place)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.rstrip()
 
 
 def test_time_and_memory_of_a_large_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number in range(N_RECORDINGS):
+    for number in range(N_FILES):
         path = tmp_path / "archive" / f"{number // 1000:05d}" / f"{number:07d}.wav"
         if number % 1000 == 0:
             path.parent.mkdir(parents=True)
         path.touch()
     with capsys.disabled():
-        print(f"\n{N_RECORDINGS} recordings")
-        print(run("list files on disk", tmp_path / "archive"))
+        print(f"\n{N_FILES} files, {N_RECORDINGS} recordings")
+        print(run("list files on disk", tmp_path / "archive", N_FILES))
         print(run("write the ledger", tmp_path / "results"))
         for what in ("plan, nothing done", "read the ledger and plan", "count the listed", "info", "verify",
                      "recordings.csv"):  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -245,6 +247,33 @@ class TestTargets:
         with pytest.raises(ManifestError, match=r"no audio in .*\.wav \.flac.*check the address"):
             list_targets([str(tmp_path)])
 
+    def test_one_file_by_several_names_is_one_recording(
+        self, tmp_path: Path, write_recording: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_recording(tmp_path / "audio" / "a.wav", 0.1)
+        monkeypatch.chdir(tmp_path)
+        assert len(list_targets(["audio", str(tmp_path / "audio"), "audio/a.wav", "./audio", "audio/*.wav"])) == 1
+
+    def test_what_may_still_be_written_is_left_and_counted(self, tmp_path: Path, write_recording: Write) -> None:
+        ages_s = {"new": 5, "old": 300, "of a wrong clock": -300}
+        for name, age_s in ages_s.items():
+            path = write_recording(tmp_path / f"{name}.wav", 0.1)
+            os.utime(path, (time.time() - age_s,) * 2)
+        targets = list_targets([str(tmp_path)], settle_s=60)
+        assert ([item.path for item in targets], targets.n_left) == (["of a wrong clock.wav", "old.wav"], 1)
+        assert len(list_targets([str(tmp_path)])) == 3
+
+    @settings(deadline=None)
+    @given(names=st.lists(st.text(min_size=1), max_size=30), rows=st.lists(st.integers(0, 29), max_size=9))
+    def test_columns_are_the_targets(self, names: list[str], rows: list[int]) -> None:
+        names = [name.encode("utf-8", "replace").decode() for name in names]
+        plain = [Target(name, f"/a/{name}", number, str(number)) for number, name in enumerate(names)]
+        targets = Targets.of(plain)
+        assert list(targets) == plain
+        assert targets[: len(plain) // 2] == tuple(plain[: len(plain) // 2])
+        rows = [row for row in rows if row < len(plain)]
+        assert targets.take(np.array(rows, dtype=np.int64)) == tuple(plain[row] for row in rows)
+
 
 def some_targets(n: int, size: int = 1000) -> list[Target]:
     return [Target(f"{i:03d}.wav", f"/a/{i:03d}.wav", size, "1") for i in range(n)]
@@ -456,6 +485,46 @@ class TestLedger:
         assert run([archive], matched_bundle, results) == 4
         table = read_table(str(results), "detections")
         assert Counter(table.column("path").to_pylist()) == {"0.wav": 2, "1.wav": 1, "new.wav": 1}
+
+    @pytest.mark.parametrize(
+        ("change", "state"),
+        [
+            (lambda path: path.unlink(), "gone"),
+            (lambda path: path.write_bytes(path.read_bytes() + bytes(100)), "changed"),
+            (lambda path: os.truncate(path, 20_000), "changed"),
+            (lambda path: os.utime(path, (1, 1)), "changed"),
+        ],
+    )
+    def test_what_is_not_what_was_listed_is_told_and_scored_by_the_next_run(
+        self, archive: Path, matched_bundle: str, tmp_path: Path, change: Callable[[Path], object], state: str
+    ) -> None:
+        results, bundle = tmp_path / "results", load_bundle(matched_bundle)
+        with_ = Provenance(bundle.digest, bundle.recipe.digest)
+        plan = plan_scoring(list_targets([str(archive)]), done_keys(str(results), with_), with_)
+        (batch,) = plan
+        held = (archive / "0.wav").read_bytes(), (archive / "0.wav").stat()
+        change(archive / "0.wav")
+        outcome = score_batch(matched_bundle, bundle.digest, str(results), batch)
+        assert outcome.states == {"ok": 2, state: 1}
+        rows = {row["path"]: row for row in read_table(str(results), "recordings").to_pylist()}
+        assert (rows["0.wav"]["state"], rows["0.wav"]["read_s"], rows["0.wav"]["n_detections"]) == (state, 0.0, 0)
+        assert "0.wav" not in read_table(str(results), "detections").column("path").to_pylist()
+        # it comes back as it was listed: it is scored, and shown once
+        (archive / "0.wav").write_bytes(held[0])
+        os.utime(archive / "0.wav", ns=(held[1].st_atime_ns, held[1].st_mtime_ns))
+        assert run([archive], matched_bundle, results) == 1
+        states = read_table(str(results), "recordings").select(["path", "state"]).to_pylist()
+        assert [(row["path"], row["state"]) for row in states] == [(f"{number}.wav", "ok") for number in range(3)]
+        assert run([archive], matched_bundle, results) == 0
+
+    def test_a_batch_that_is_done_is_not_done_again(self, archive: Path, matched_bundle: str, tmp_path: Path) -> None:
+        """Dask runs a unit again whose worker died after its end."""
+        digest = load_bundle(matched_bundle).digest
+        batch = ScoringBatch("one", tuple(list_targets([str(archive)])))
+        first = score_batch(matched_bundle, digest, str(tmp_path / "results"), batch, run_id="first")
+        shutil.rmtree(archive)
+        again = score_batch(matched_bundle, digest, str(tmp_path / "results"), batch, run_id="second")
+        assert replace(again, elapsed_s=first.elapsed_s) == first
 
     def test_a_bundle_that_is_gone_is_an_error_and_writes_nothing(self, archive: Path, tmp_path: Path) -> None:
         with pytest.raises(BundleError):
