@@ -25,6 +25,7 @@ from flows.commands.datasets import datasets
 from flows.commands.models import model_option, models
 from flows.commands.peers import peers
 from flows.commands.reproduce import reproduce
+from flows.commands.results import results
 from flows.commands.store import store
 from flows.commands.synthesize import synthesize
 from gunshot import __version__
@@ -297,6 +298,27 @@ def evaluate(
 @click.option("--out", required=True, metavar="URI", help="Where the results are, or will be.")
 @_cluster
 @_failed
+@click.option(
+    "--file-limit-s",
+    type=float,
+    default=300.0,
+    show_default=True,
+    metavar="S",
+    help="Longest time for one recording, and for each hour of a long one.",
+)
+@click.option(
+    "--settle-s",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="S",
+    help="Leave local files that were changed within S seconds for the next run.",
+)
+@click.option("--channels", default="mix", show_default=True, metavar="TEXT", help="Also each, or a channel's number.")
+@click.option("--exhaustive", is_flag=True, help="Sliding clips instead of onsets: slow, and blind to nothing.")
+@click.option(
+    "--keep-candidates", type=float, metavar="SCORE", help="Keep all candidates from this score on (candidates/)."
+)
 @_json
 def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     """Find gunshots in recordings; a rerun scores only what is new."""
@@ -308,11 +330,12 @@ def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     lines = [
         f"{summary.n_listed} recordings = {_states(summary.states)}; {summary.n_scored} scored now",
         *_failures(summary.failures),
+        *([f"{summary.n_left} left for the next run: changed a moment ago"] if summary.n_left else []),
         f"{summary.n_detections} detections in {summary.listened_s / 3600:.2f} h",
         f"results: {summary.results} (detections.csv, recordings.csv)",
     ]
     _finish(summary, lines, as_json)
 
 
-for group in (synthesize, datasets, store, reproduce, models, peers, adapt):
+for group in (synthesize, datasets, store, results, reproduce, models, peers, adapt):
     cli.add_command(group)

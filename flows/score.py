@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
+from uuid import uuid4
 
 from prefect import flow
 
@@ -11,10 +11,12 @@ from flows.cluster import open_cluster
 from flows.clusters.choice import choose_profile
 from gunshot.errors import ParameterError, RunError
 from gunshot.models.bundle import load_bundle
-from gunshot.scoring.plan import ScoringBatch, plan_scoring
-from gunshot.scoring.results import done_keys, read_table, write_csv
+from gunshot.scoring.keys import Provenance
+from gunshot.scoring.plan import ScoringPlan, plan_scoring
+from gunshot.scoring.results import count_listed, done_keys, write_csv
+from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.targets import list_targets
-from gunshot.storage import lease
+from gunshot.storage import delete_leftovers, lease
 from tasks import artifacts
 from tasks.score import score_batches
 
@@ -40,7 +42,9 @@ class ScoreSummary:
     listened_s : float
         Sound in them that could be read [s].
     failures : list of dict
-        ``path``, ``state`` and ``reason`` of recordings that are not ``ok``.
+        ``path``, ``state`` and ``reason`` of recordings that are not ``ok``, the first thousand.
+    n_left : int
+        Files beside the listed ones that are left for the next run: they were written to a moment ago.
     """
 
     results: str
@@ -50,6 +54,7 @@ class ScoreSummary:
     n_detections: int
     listened_s: float
     failures: list[dict[str, str]]
+    n_left: int = 0
 
 
 @flow(name="score", flow_run_name="score {out}")
@@ -62,6 +67,11 @@ def score(
     cluster: str | None = None,
     max_failed_fraction: float = 0.1,
     operating_point: str | None = None,
+    file_limit_s: float = 300.0,
+    settle_s: float = 0.0,
+    channels: str = "mix",
+    exhaustive: bool = False,
+    keep_candidates: float | None = None,
 ) -> ScoreSummary:
     """Score recordings that this model has not scored yet.
 
@@ -84,6 +94,19 @@ def score(
     operating_point : str, optional
         Which of the bundle's operating points, such as "miss 1%" or "10 a day", or a threshold; the bundle's default if
         not given. Another threshold is another model to the ledger.
+    file_limit_s : float
+        A recording that a worker is busy with for longer is timed out; for one of several hours, for longer each hour
+        [s].
+    settle_s : float
+        Local files that were changed within so many seconds before the run are left for the next one: somebody may
+        still be writing them [s].
+    channels : str
+        ``mix`` for the mean of all channels, ``each``, or the number of one, counted from 0.
+    exhaustive : bool
+        Sliding clips instead of the gate's onsets.
+    keep_candidates : float, optional
+        Candidates from this score on are kept in ``candidates/``: detections at another operating point can be made of
+        them without reading a recording again.
 
     Returns
     -------
@@ -93,15 +116,24 @@ def score(
     choose_profile(workers, scheduler, cluster)  # a mistake in it is told before any work, and if there is none
     if not 0 <= max_failed_fraction <= 1:
         raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
+    if not file_limit_s > 0:
+        raise ParameterError(f"--file-limit-s must be more than 0 s; got {file_limit_s:g}")
+    if not settle_s >= 0:
+        raise ParameterError(f"--settle-s must be 0 s or more; got {settle_s:g}")
+    rule = ScoringRule(channels, exhaustive, keep_candidates)
     bundle = load_bundle(model, operating_point)
-    targets = list_targets(inputs)
-    digests = {"model_digest": bundle.digest, "recipe_digest": bundle.recipe.digest}
-    with lease(out):
-        batches = plan_scoring(targets, done_keys(out), **digests)
-        if batches:
+    provenance = Provenance(bundle.digest, bundle.recipe.digest, rule.canonical)
+    targets = list_targets(inputs, settle_s=settle_s)
+    with lease(out) as held:
+        plan = plan_scoring(targets, done_keys(out, provenance), provenance)
+        if plan.n_recordings:
             with open_cluster(workers, scheduler, cluster) as address:
-                score_batches(model, bundle.digest, out, batches, address, operating_point)
-        summary = _summary(out, {target.uri: target.etag for target in targets}, bundle.digest, batches)
+                score_batches(
+                    model, bundle.digest, out, plan, address, operating_point, rule, uuid4().hex, file_limit_s
+                )
+        summary = _summary(out, provenance, plan, targets.n_left)
+        held.check()
+        delete_leftovers(out)  # of workers that were killed
         for kind in ("detections", "recordings"):
             write_csv(out, kind)
     if summary.failures:
@@ -116,21 +148,19 @@ def score(
     return summary
 
 
-def _summary(out: str, listed: dict[str, str], digest: str, batches: tuple[ScoringBatch, ...]) -> ScoreSummary:
-    rows = [
-        row
-        for row in read_table(out, "recordings").to_pylist()
-        if row["model_digest"] == digest and listed.get(row["uri"]) == row["etag"]
-    ]
-    states = Counter(row["state"] for row in rows)
-    if states.total() != len(listed):
-        raise RunError(f"{len(listed)} recordings were listed, {states.total()} have a row in {out}: run again")
+def _summary(out: str, provenance: Provenance, plan: ScoringPlan, n_left: int) -> ScoreSummary:
+    counts = count_listed(out, provenance, plan.keys)
+    if counts.states.total() != plan.keys.size:
+        raise RunError(
+            f"{plan.keys.size} recordings were listed, {counts.states.total()} have a row in {out}: run again"
+        )
     return ScoreSummary(
         out,
-        len(listed),
-        sum(len(batch.targets) for batch in batches),
-        dict(sorted(states.items())),
-        sum(row["n_detections"] for row in rows),
-        sum(row["read_s"] for row in rows),
-        [{name: row[name] for name in ("path", "state", "reason")} for row in rows if row["state"] != "ok"],
+        int(plan.keys.size),
+        plan.n_recordings,
+        dict(sorted(counts.states.items())),
+        counts.n_detections,
+        counts.listened_s,
+        counts.failures,
+        n_left,
     )

@@ -6,7 +6,8 @@ from functools import partial
 
 from prefect import task
 
-from gunshot.scoring.plan import ScoringBatch
+from gunshot.scoring.plan import ScoringPlan
+from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.score import score_batch
 from tasks.artifacts import stage
 from tasks.fanout import fan_out
@@ -20,9 +21,12 @@ def score_batches(
     bundle: str,
     digest: str,
     results: str,
-    batches: tuple[ScoringBatch, ...],
+    plan: ScoringPlan,
     scheduler: str | None,
     operating_point: str | None = None,
+    rule: ScoringRule = ScoringRule(),  # noqa: B008  (frozen)
+    run_id: str = "",
+    file_limit_s: float = 300.0,
 ) -> float:
     """Score batches and write their tables.
 
@@ -32,12 +36,19 @@ def score_batches(
         The model.
     results : str
         Where the tables are.
-    batches : tuple of ScoringBatch
-        The plan.
+    plan : ScoringPlan
+        The batches; made one by one, as workers are ready for them. A second try passes over those that are done.
     scheduler : str or None
         Address of the Dask scheduler; None runs here.
     operating_point : str or None
         Which of the bundle's operating points; its default if None.
+    rule : ScoringRule
+        What of the recordings is scored.
+    run_id : str
+        Which run does it.
+    file_limit_s : float
+        Longest time for one recording on a worker, and for each hour of a long one [s]. Without workers there is no
+        limit: nothing would be left to end the process that hangs.
 
     Returns
     -------
@@ -45,9 +56,14 @@ def score_batches(
         Sound read [s].
     """
     read_s = 0.0
-    with stage("score", sum(len(batch.targets) for batch in batches), "recordings") as advance:
-        work = partial(score_batch, bundle, digest, results, operating_point=operating_point)
-        for outcome in fan_out(scheduler, work, batches):
+    with stage("score", plan.n_recordings, "recordings") as advance:
+        limit_s = None if scheduler is None else file_limit_s
+        work = partial(
+            score_batch, bundle, digest, results, operating_point=operating_point, rule=rule, run_id=run_id,
+            file_limit_s=limit_s,
+        )  # fmt: skip
+        # a recording that kills its worker, or is killed for taking too long, is found in a process apart
+        for outcome in fan_out(scheduler, work, plan, after_deaths=partial(work, apart=True)):
             read_s += outcome.read_s
             advance(sum(outcome.states.values()), note=f"{outcome.n_detections} detections")
     return read_s

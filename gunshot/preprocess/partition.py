@@ -8,11 +8,8 @@ that an earlier generation holds are copied; a partition that has its commit rec
 
 from __future__ import annotations
 
-import faulthandler
 import io
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -21,6 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from gunshot.apart import ends_after
 from gunshot.clips import features
 from gunshot.memory import keep_freed_memory
 from gunshot.partition import Partition
@@ -99,7 +97,7 @@ def preprocess_partition(
     if apart and limit_s is not None:
         found = clips_apart(missing, recipe, limit_s)
     else:
-        found = clips_of_rows(missing, recipe, watch=lambda: _ends_after(limit_s))
+        found = clips_of_rows(missing, recipe, watch=lambda: ends_after(limit_s))
     for index, record, clip in found:
         records[index] = record
         if clip is not None:
@@ -109,19 +107,6 @@ def preprocess_partition(
     in_order = [records[index] | {"row": partition.start + index} for index in range(partition.n_rows)]
     write_partition(header, partition, arrays, in_order)
     return _outcome(partition, [record["state"] for record in in_order], began)
-
-
-@contextmanager
-def _ends_after(limit_s: float | None) -> Iterator[None]:
-    """A limit that holds whatever the decoder does, even without giving back the interpreter: the process ends."""
-    if limit_s is None:
-        yield
-        return
-    faulthandler.dump_traceback_later(limit_s, exit=True)
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
 def _outcome(partition: Partition, states: list[str], began: float) -> PartitionOutcome:

@@ -1,19 +1,41 @@
-"""Scoring: one batch of recordings, and the tables that remember it."""
+"""Scoring: one batch of recordings, and the tables that remember it.
+
+Conventions
+-----------
+What is written about a recording is true of the content that was listed. After a batch is scored, each of its
+recordings is looked up once more: one that is not what it was is ``changed``, one that is not there is ``gone``, and
+what was heard of them is thrown away. The next run that lists them scores them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gunshot.apart import Apart, ends_after
+from gunshot.errors import AudioError
 from gunshot.memory import keep_freed_memory
 from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.scoring.plan import ScoringBatch
-from gunshot.scoring.recording import Row, score_recording
-from gunshot.scoring.results import write_batch
+from gunshot.scoring.recording import Row, ScoredRecording, score_recordings
+from gunshot.scoring.results import find_batch, write_batch
+from gunshot.scoring.results.schemas import table_of
+from gunshot.scoring.rule import ScoringRule
+from gunshot.scoring.targets import Target
+from gunshot.storage import identity
 
-__all__ = ["BatchOutcome", "score_batch"]
+__all__ = ["BatchOutcome", "limit_of", "score_batch"]
+
+_LOOK_UPS = 8  # at a time; a look-up is a request
+_HOUR_BYTES = 28_800_000  # of sound that is coded as sparely as people do: 64 kbit/s
+_WAITS = 3  # recordings whose time may pass before the next one is ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +71,16 @@ def _bundle(uri: str, digest: str, operating_point: str | None) -> Bundle:
 
 
 def score_batch(
-    bundle_uri: str, bundle_digest: str, results: str, batch: ScoringBatch, *, operating_point: str | None = None
+    bundle_uri: str,
+    bundle_digest: str,
+    results: str,
+    batch: ScoringBatch,
+    *,
+    operating_point: str | None = None,
+    rule: ScoringRule = ScoringRule(),  # noqa: B008  (frozen)
+    run_id: str = "",
+    file_limit_s: float | None = None,
+    apart: bool = False,
 ) -> BatchOutcome:
     """Score a batch and write its tables.
 
@@ -63,6 +94,15 @@ def score_batch(
         What to score.
     operating_point : str, optional
         Which of the bundle's operating points; its default if not given.
+    rule : ScoringRule
+        What of the recordings is scored.
+    run_id : str
+        Which run does it; written into the ledger.
+    file_limit_s : float, optional
+        Longest time for one recording, and for each hour of a long one [s]. In a batch done `apart` it is ``timed out``
+        then; otherwise this process ends, as if the recording had killed it.
+    apart : bool
+        Whether recordings are decoded one at a time in a process apart (`gunshot.apart`).
 
     Returns
     -------
@@ -78,19 +118,114 @@ def score_batch(
     """
     began = perf_counter()
     keep_freed_memory()
+    done = find_batch(results, batch.name)
+    if done is not None:  # Dask runs a unit again whose worker died after its end
+        return _outcome(batch.name, done, began)
     bundle = _bundle(bundle_uri, bundle_digest, operating_point)
-    recordings: list[Row] = []
+    if apart and file_limit_s is not None:
+        prepare = partial(_scorer, bundle_uri, bundle_digest, operating_point, rule)
+        scored = list(_scored_apart(batch.targets, bundle, prepare, file_limit_s))
+    else:
+        scored = list(_scored_here(batch.targets, bundle, rule, file_limit_s))
+    scored = _of_listed_content(batch.targets, bundle, scored)
+    rows: list[Row] = []
     detections: list[Row] = []
-    for target in batch.targets:
-        row, found = score_recording(target, bundle)
-        recordings.append(row)
-        detections += found
-    write_batch(results, batch.name, detections, recordings)
-    return BatchOutcome(
-        batch.name,
-        dict(Counter(row["state"] for row in recordings)),
-        sum(row["n_candidates"] for row in recordings),
-        len(detections),
-        sum(row["read_s"] for row in recordings),
-        perf_counter() - began,
-    )
+    candidates: list[Row] = []
+    for found in scored:
+        of_all = {"rule": rule.canonical, "etag": found.row["etag"]}
+        rows.append(found.row | of_all | {"run_id": run_id})
+        detections += [row | of_all for row in found.detections]
+        candidates += [row | of_all for row in found.candidates]
+    write_batch(results, batch.name, detections, rows, None if rule.floor is None else candidates)
+    return _outcome(batch.name, table_of(rows, "recordings"), began)
+
+
+def _outcome(name: str, rows: pa.Table, began: float) -> BatchOutcome:
+    sums = {column: pc.sum(rows.column(column)).as_py() or 0 for column in ("n_candidates", "n_detections", "read_s")}
+    states = Counter(rows.column("state").to_pylist())
+    return BatchOutcome(name, dict(states), **sums, elapsed_s=perf_counter() - began)
+
+
+def limit_of(target: Target, file_limit_s: float) -> float:
+    """Longest time for a recording.
+
+    Parameters
+    ----------
+    target : Target
+        The recording.
+    file_limit_s : float
+        For one of at most an hour, and for each hour of a longer one [s].
+
+    Returns
+    -------
+    float
+        The limit [s]. How long a recording lasts is not known before it is opened: as much is taken as its size can
+        hold.
+    """
+    return file_limit_s * max(1.0, target.size / _HOUR_BYTES)
+
+
+def _scored_here(
+    targets: Sequence[Target], bundle: Bundle, rule: ScoringRule, file_limit_s: float | None
+) -> Iterator[ScoredRecording]:
+    """In this process, which ends if no recording is ready for too long."""
+    limit_s = None
+    if file_limit_s is not None:  # some recordings may be read before the first is ready: clips are scored together
+        limits = [limit_of(target, file_limit_s) for target in targets]
+        limit_s = min(sum(limits), _WAITS * max(limits))
+    scored = score_recordings(targets, bundle, rule)
+    for _ in targets:
+        with ends_after(limit_s):
+            found = next(scored)
+        yield found
+
+
+def _scored_apart(
+    targets: Sequence[Target],
+    bundle: Bundle,
+    prepare: Callable[[], Callable[[Target], ScoredRecording]],
+    file_limit_s: float,
+) -> Iterator[ScoredRecording]:
+    """One after the other in a child process; the guilty one becomes a row."""
+    with Apart(prepare) as child:
+        for target in targets:
+            try:
+                yield child.ask(target, limit_of(target, file_limit_s))
+            except AudioError as error:
+                yield _unheard(target, bundle, error.state, error.reason)
+
+
+def _scorer(
+    bundle_uri: str, digest: str, operating_point: str | None, rule: ScoringRule
+) -> Callable[[Target], ScoredRecording]:
+    bundle = _bundle(bundle_uri, digest, operating_point)
+    return lambda target: next(score_recordings([target], bundle, rule))
+
+
+def _unheard(target: Target, bundle: Bundle, state: str, reason: str) -> ScoredRecording:
+    """A recording of which nothing is known but where it is."""
+    row: Row = {
+        "path": target.path, "uri": target.uri, "size": target.size, "etag": target.etag, "state": state,
+        "reason": reason, "read_s": 0.0, "time_source": "not known", "n_candidates": 0, "n_detections": 0,
+        "threshold": bundle.operating_point.threshold, "model": bundle.name, "model_digest": bundle.digest,
+        "recipe_digest": bundle.recipe.digest,
+    }  # fmt: skip
+    return ScoredRecording(row, [], [])
+
+
+def _of_listed_content(
+    targets: Sequence[Target], bundle: Bundle, scored: Sequence[ScoredRecording]
+) -> list[ScoredRecording]:
+    """What was scored, but for recordings that are not what was listed."""
+    with ThreadPoolExecutor(_LOOK_UPS) as pool:
+        etags = list(pool.map(identity, [target.uri for target in targets]))
+    return [
+        found if etag == target.etag else _unheard(target, bundle, *_why(etag))
+        for target, etag, found in zip(targets, etags, scored, strict=True)
+    ]
+
+
+def _why(etag: str | None) -> tuple[str, str]:
+    if etag is None:
+        return "gone", "it was listed, but was not there any more"
+    return "changed", "it was written to after it was listed; the next run scores it"

@@ -9,7 +9,7 @@ and endpoints come from the environment's standard chain (``AWS_ACCESS_KEY_ID``,
 
 from gunshot.storage.access import FileInfo, explained, is_remote, join
 from gunshot.storage.lease import Lease, lease
-from gunshot.storage.listing import list_files, list_folders
+from gunshot.storage.listing import identity, list_files, list_folders
 from gunshot.storage.objects import (
     create_bytes,
     delete,
@@ -32,6 +32,7 @@ __all__ = [
     "delete_tree",
     "exists",
     "explained",
+    "identity",
     "is_remote",
     "join",
     "lease",

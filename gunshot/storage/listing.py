@@ -10,14 +10,16 @@ that may not be read: whoever opens it learns why it cannot be used.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from gunshot.errors import StorageError
 from gunshot.storage.access import FileInfo, explained, is_remote, local_info, local_path, remote_info, remote_path
 from gunshot.storage.tree import Found, expand, walk
 
-__all__ = ["list_files", "list_folders"]
+__all__ = ["identity", "list_files", "list_folders"]
 
 _GLOB = frozenset("*?[")
 
@@ -118,6 +120,11 @@ def _list_remote(uri: str, suffixes: Sequence[str]) -> Iterator[FileInfo]:
     fs, path = remote_path(uri)
     protocol = uri.partition("://")[0]
     is_glob = bool(set(path) & _GLOB) and not fs.exists(path)  # a name may hold such characters too
+    if not is_glob and hasattr(fs, "pages"):
+        found = sorted(_kept_of_pages(fs, path.rstrip("/"), suffixes))
+        if found:
+            yield from (FileInfo(f"{protocol}://{key}", size, etag) for key, size, etag in found)
+            return
     if is_glob:
         entries = fs.glob(path, detail=True)
         base = path[: min(path.index(c) for c in _GLOB if c in path)].rpartition("/")[0]
@@ -131,6 +138,49 @@ def _list_remote(uri: str, suffixes: Sequence[str]) -> Iterator[FileInfo]:
         is_file = info.get("type") == "file" and not key.endswith("/")  # consoles mark a folder by an empty object
         if is_file and (key == base or _wanted(name, suffixes)):
             yield remote_info(f"{protocol}://{key}", info)
+
+
+def _kept_of_pages(fs: Any, base: str, suffixes: Sequence[str]) -> Iterator[tuple[str, int, str]]:
+    """Key, size and etag of what is wanted; the rest of what a store says of an object takes ten times the memory."""
+    for page in fs.pages(base):
+        for key, size, etag in page:
+            if not key.endswith("/") and _wanted(PurePosixPath(key.removeprefix(base).lstrip("/")), suffixes):
+                yield key, size, etag
+
+
+def identity(uri: str | Path) -> str | None:
+    """Etag of one object or file as a listing would show it now.
+
+    Parameters
+    ----------
+    uri : str or path
+        As it was listed.
+
+    Returns
+    -------
+    str or None
+        None where there is nothing any more.
+
+    Raises
+    ------
+    StorageError
+        If the store cannot be asked.
+    """
+    with explained("look up", uri):
+        try:
+            if is_remote(uri):
+                fs, path = remote_path(uri)
+                return remote_info(uri, fs.info(path)).etag
+            return _local_info(_as_listed(str(local_path(uri)))).etag
+        except FileNotFoundError:
+            return None
+
+
+def _as_listed(shown: str) -> str:
+    """The path of a name whose bytes that are not UTF-8 were shown as hexadecimal digits."""
+    if "\\x" not in shown or os.path.lexists(shown):
+        return shown
+    return os.fsdecode(re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(shown)))
 
 
 def list_folders(uri: str | Path) -> list[str]:

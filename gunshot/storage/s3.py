@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -25,6 +26,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]
     SSLError,
 )
 from botocore.exceptions import ConnectionError as NoConnection
+from fsspec.asyn import sync
 from s3fs import S3FileSystem
 
 __all__ = ["PART_BYTES", "Bucket", "bucket_options"]
@@ -116,6 +118,29 @@ class Bucket(S3FileSystem):  # type: ignore[misc]
                 return answer
             await asyncio.sleep(random.random() * min(_WAIT_S * 2**turn, _LONGEST_WAIT_S))  # noqa: S311
             turn += 1
+
+    def pages(self, path: str) -> Iterator[list[tuple[str, int, str]]]:
+        """All objects below a prefix, a page of a thousand at a time: memory does not grow with their number.
+
+        Parameters
+        ----------
+        path : str
+            Bucket and prefix, without a slash at the end.
+
+        Yields
+        ------
+        list of (str, int, str)
+            Bucket and key, size [bytes] and etag; in the server's order.
+        """
+        bucket, _, key = path.partition("/")
+        more: dict[str, Any] = {"Prefix": f"{key}/"} if key else {}
+        while True:
+            answer = sync(self.loop, self._call_s3, "list_objects_v2", Bucket=bucket, **more)
+            found = answer.get("Contents", [])
+            yield [(f"{bucket}/{each['Key']}", int(each["Size"]), str(each["ETag"]).strip('"')) for each in found]
+            if not answer.get("IsTruncated"):
+                return
+            more["ContinuationToken"] = answer["NextContinuationToken"]
 
     async def _cat_file(
         self, path: str, version_id: Any = None, start: Any = None, end: Any = None, **more: Any

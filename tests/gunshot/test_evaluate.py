@@ -330,7 +330,7 @@ def results(
     out = tmp_path_factory.mktemp("archive")
     write_recording(out / "audio" / "a.wav", 30, shots_s=[3, 9, 20], others_s=[14])
     write_recording(out / "audio" / "b.wav", 30, shots_s=[5], seed=1)
-    batch = ScoringBatch("one", list_targets([str(out / "audio")]))
+    batch = ScoringBatch("one", tuple(list_targets([str(out / "audio")])))
     score_batch(matched_bundle, load_bundle(matched_bundle).digest, str(out / "results"), batch)
     return out
 

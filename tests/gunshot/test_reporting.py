@@ -58,7 +58,7 @@ def archive(
     write_recording(audio / "<b>&'\"shot.wav", 8, [3], seed=1)
     (audio / HOSTILE).touch()
     results = str(folder / "results")
-    targets = list_targets([str(audio)])
+    targets = tuple(list_targets([str(audio)]))
     for uri in (logistic_bundle, cnn_bundle):
         digest = load_bundle(uri).digest
         score_batch(uri, digest, results, ScoringBatch(digest, targets))

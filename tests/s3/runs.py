@@ -17,6 +17,7 @@ from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.manifest.sources import build_manifest
 from gunshot.models.bundle import load_bundle, save_bundle
 from gunshot.recipe import Recipe
+from gunshot.scoring.keys import Provenance
 from gunshot.scoring.plan import plan_scoring
 from gunshot.scoring.results import done_keys, read_table, write_csv
 from gunshot.scoring.targets import list_targets
@@ -123,10 +124,9 @@ def score(audio: str, model: str, results: str, scheduler: str | None = None) ->
     bundle = tried(lambda: load_bundle(model))
     targets = list_targets([audio])
     with lease(results):
-        batches = plan_scoring(
-            targets, done_keys(results), model_digest=bundle.digest, recipe_digest=bundle.recipe.digest
-        )
-        tried(lambda: score_batches.fn(model, bundle.digest, results, batches, scheduler))
+        provenance = Provenance(bundle.digest, bundle.recipe.digest)
+        plan = plan_scoring(targets, done_keys(results, provenance), provenance)
+        tried(lambda: score_batches.fn(model, bundle.digest, results, plan, scheduler))
         for kind in ("detections", "recordings"):
             write_csv(results, kind)
     return {kind: read_table(results, kind) for kind in ("detections", "recordings")}

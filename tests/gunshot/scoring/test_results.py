@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gunshot.errors import StorageError
+from gunshot.scoring.keys import Provenance
 from gunshot.scoring.results import (
     DETECTION_SCHEMA,
     RECORDING_SCHEMA,
@@ -26,23 +28,31 @@ from gunshot.scoring.results import (
 
 Row = dict[str, Any]
 
-PROVENANCE = {"threshold": 0.5, "model": "logistic", "model_digest": "m" * 16, "recipe_digest": "r" * 16}
+PROVENANCE = {
+    "threshold": 0.5,
+    "model": "logistic",
+    "model_digest": "m" * 16,
+    "recipe_digest": "r" * 16,
+    "rule": "channels=mix",
+}
+PLACE = {"time_uncertainty_s": None, "site": "", "recorder": "", "latitude": None, "longitude": None}
+WITH = Provenance("m" * 16, "r" * 16)
 START = datetime(2026, 11, 22, 18, 0, 0, 250_000, tzinfo=UTC)
 
 
 def recording(path: str, **values: Any) -> Row:
     return {
         "path": path, "uri": f"/archive/{path}", "size": 1000, "etag": "1", "state": "ok", "reason": "", "sr": 12_000,
-        "n_channels": 1, "duration_s": 60.0, "read_s": 60.0, "start_utc": None, "time_source": "not known",
-        "n_candidates": 7, "n_detections": 1, **PROVENANCE, **values,
+        "n_channels": 1, "duration_s": 60.0, "read_s": 60.0, "silent_s": 0.0, "clipped_s": 0.0, "start_utc": None,
+        "time_source": "not known", **PLACE, "n_candidates": 7, "n_detections": 1, **PROVENANCE, "run_id": "", **values,
     }  # fmt: skip
 
 
 def detection(path: str, start_s: float = 1.0, **values: Any) -> Row:
     return {
-        "path": path, "uri": f"/archive/{path}", "start_s": start_s, "end_s": start_s + 0.45, "start_utc": None,
-        "time_source": "not known", "n_shots": 1, "shots_s": [start_s], "score": 0.75, "probability": 0.5,
-        **PROVENANCE, **values,
+        "path": path, "uri": f"/archive/{path}", "etag": "1", "channel": None, "start_s": start_s,
+        "end_s": start_s + 0.45, "start_utc": None, "time_source": "not known", **PLACE, "n_shots": 1,
+        "shots_s": [start_s], "score": 0.75, "probability": 0.5, **PROVENANCE, **values,
     }  # fmt: skip
 
 
@@ -56,7 +66,7 @@ def test_nothing_scored_is_an_empty_table(tmp_path: Path) -> None:
         assert read_table(str(folder), "recordings").schema.equals(RECORDING_SCHEMA)
         assert read_table(str(folder), "detections").schema.equals(DETECTION_SCHEMA)
         assert read_table(str(folder), "recordings").num_rows == 0
-        assert done_keys(str(folder)) == set()
+        assert done_keys(str(folder), WITH).size == 0
 
 
 def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -93,10 +103,10 @@ def test_a_batch_without_detections_has_both_objects(tmp_path: Path) -> None:
 
 
 def test_detections_are_written_before_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gunshot.scoring import results
+    from gunshot.scoring.results import tables
 
     written: list[str] = []
-    monkeypatch.setattr(results, "write_bytes", lambda uri, content: written.append(uri.removeprefix(str(tmp_path))))
+    monkeypatch.setattr(tables, "write_bytes", lambda uri, content: written.append(uri.removeprefix(str(tmp_path))))
     write_batch(str(tmp_path), "one", [], [])
     assert written == ["/detections/one.parquet", "/recordings/one.parquet"]
 
@@ -128,7 +138,7 @@ def test_detections_without_their_ledger_are_not_shown(tmp_path: Path) -> None:
     write_batch(str(tmp_path), "two", [detection("b.wav")], [recording("b.wav")])
     (tmp_path / "recordings" / "two.parquet").unlink()
     assert read_table(str(tmp_path), "detections").column("path").to_pylist() == ["a.wav"]
-    assert {key[0] for key in done_keys(str(tmp_path))} == {"/archive/a.wav"}
+    assert done_keys(str(tmp_path), WITH).tolist() == WITH.keys(["/archive/a.wav"], ["1"]).tolist()
     write_csv(str(tmp_path), "detections")
     assert [row["path"] for row in cells(tmp_path / "detections.csv")] == ["a.wav"]
 
@@ -137,7 +147,7 @@ def test_a_ledger_without_detections_is_still_a_ledger(tmp_path: Path) -> None:
     write_batch(str(tmp_path), "one", [detection("a.wav")], [recording("a.wav")])
     (tmp_path / "detections" / "one.parquet").unlink()
     assert read_table(str(tmp_path), "detections").num_rows == 0
-    assert len(done_keys(str(tmp_path))) == 1
+    assert done_keys(str(tmp_path), WITH).size == 1
 
 
 def test_done_is_told_by_file_content_model_and_recipe(tmp_path: Path) -> None:
@@ -146,13 +156,16 @@ def test_done_is_told_by_file_content_model_and_recipe(tmp_path: Path) -> None:
         recording("a.wav", etag="2"),
         recording("a.wav", model_digest="n" * 16),
         recording("a.wav", recipe_digest="s" * 16),
+        recording("a.wav", rule="channels=each"),
         recording("b.wav", state="unreadable", reason="no decoder takes it"),
+        recording("c.wav", state="gone", reason="it was listed, but was not there any more"),
+        recording("d.wav", state="changed", reason="it was written to"),
     ]
     write_batch(str(tmp_path), "one", [], rows)
-    assert done_keys(str(tmp_path)) == {
-        (row["uri"], row["etag"], row["model_digest"], row["recipe_digest"]) for row in rows
-    }
-    assert len(done_keys(str(tmp_path))) == 5
+    ours = WITH.keys(["/archive/a.wav", "/archive/a.wav", "/archive/b.wav"], ["1", "2", "1"])
+    assert done_keys(str(tmp_path), WITH).tolist() == sorted(ours.tolist())
+    for other in (Provenance("n" * 16, "r" * 16), Provenance("m" * 16, "s" * 16), replace(WITH, rule="channels=each")):
+        assert done_keys(str(tmp_path), other).tolist() == other.keys(["/archive/a.wav"], ["1"]).tolist()
 
 
 @pytest.mark.parametrize("kind", ["detections", "recordings"])

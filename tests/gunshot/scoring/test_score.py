@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,11 +26,12 @@ from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.models.copies import copy_bundle
 from gunshot.recipe import Recipe
 from gunshot.scoring.gate import stream_candidates
+from gunshot.scoring.keys import KEY, Keys, Provenance
 from gunshot.scoring.plan import ScoringBatch, plan_scoring
 from gunshot.scoring.recording import score_recording
 from gunshot.scoring.results import done_keys, read_table, write_csv
 from gunshot.scoring.score import score_batch
-from gunshot.scoring.targets import Target, list_targets
+from gunshot.scoring.targets import Target, Targets, list_targets
 from gunshot.store.read import open_store
 
 Row = dict[str, Any]
@@ -62,11 +65,12 @@ def everything(folder: Path) -> dict[str, bytes]:
 def run(inputs: list[Path], bundle_uri: str, results: Path) -> int:
     """What the flow does without an orchestrator: how many recordings were scored."""
     bundle = load_bundle(bundle_uri)
-    digests = {"model_digest": bundle.digest, "recipe_digest": bundle.recipe.digest}
-    batches = plan_scoring(list_targets([str(uri) for uri in inputs]), done_keys(str(results)), **digests)
-    for batch in batches:
+    provenance = Provenance(bundle.digest, bundle.recipe.digest)
+    listed = list_targets([str(uri) for uri in inputs])
+    plan = plan_scoring(listed, done_keys(str(results), provenance), provenance)
+    for batch in plan:
         score_batch(bundle_uri, bundle.digest, str(results), batch)
-    return sum(len(batch.targets) for batch in batches)
+    return plan.n_recordings
 
 
 class TestRecording:
@@ -243,51 +247,113 @@ class TestTargets:
         with pytest.raises(ManifestError, match=r"no audio in .*\.wav \.flac.*check the address"):
             list_targets([str(tmp_path)])
 
+    def test_one_file_by_several_names_is_one_recording(
+        self, tmp_path: Path, write_recording: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_recording(tmp_path / "audio" / "a.wav", 0.1)
+        monkeypatch.chdir(tmp_path)
+        assert len(list_targets(["audio", str(tmp_path / "audio"), "audio/a.wav", "./audio", "audio/*.wav"])) == 1
+
+    def test_what_may_still_be_written_is_left_and_counted(self, tmp_path: Path, write_recording: Write) -> None:
+        ages_s = {"new": 5, "old": 300, "of a wrong clock": -300}
+        for name, age_s in ages_s.items():
+            path = write_recording(tmp_path / f"{name}.wav", 0.1)
+            os.utime(path, (time.time() - age_s,) * 2)
+        targets = list_targets([str(tmp_path)], settle_s=60)
+        assert ([item.path for item in targets], targets.n_left) == (["of a wrong clock.wav", "old.wav"], 1)
+        assert len(list_targets([str(tmp_path)])) == 3
+
+    @settings(deadline=None)
+    @given(names=st.lists(st.text(min_size=1), max_size=30), rows=st.lists(st.integers(0, 29), max_size=9))
+    def test_columns_are_the_targets(self, names: list[str], rows: list[int]) -> None:
+        names = [name.encode("utf-8", "replace").decode() for name in names]
+        plain = [Target(name, f"/a/{name}", number, str(number)) for number, name in enumerate(names)]
+        targets = Targets.of(plain)
+        assert list(targets) == plain
+        assert targets[: len(plain) // 2] == tuple(plain[: len(plain) // 2])
+        rows = [row for row in rows if row < len(plain)]
+        assert targets.take(np.array(rows, dtype=np.int64)) == tuple(plain[row] for row in rows)
+
 
 def some_targets(n: int, size: int = 1000) -> list[Target]:
     return [Target(f"{i:03d}.wav", f"/a/{i:03d}.wav", size, "1") for i in range(n)]
 
 
-class TestPlan:
-    DIGESTS = {"model_digest": "m", "recipe_digest": "r"}  # noqa: RUF012
+WITH = Provenance("m", "r")
+NONE_DONE = np.empty(0, dtype=KEY)
 
+
+def planned(targets: Iterable[Target], done: Keys = NONE_DONE, provenance: Provenance = WITH) -> list[ScoringBatch]:
+    return list(plan_scoring(Targets.of(targets), done, provenance))
+
+
+def keys_of(targets: list[Target], provenance: Provenance = WITH) -> Keys:
+    return np.sort(provenance.keys([item.uri for item in targets], [item.etag for item in targets]))
+
+
+class TestPlan:
     @settings(deadline=None)
-    @given(sizes=st.lists(st.integers(0, 400 * 2**20), max_size=150))
-    def test_batches_tile_the_recordings_in_order(self, sizes: list[int]) -> None:
+    @given(
+        sizes=st.lists(st.integers(0, 400 * 2**20), max_size=150),
+        done=st.sets(st.integers(0, 149)),
+    )
+    def test_batches_tile_what_is_not_done(self, sizes: list[int], done: set[int]) -> None:
         targets = [replace(item, size=size) for item, size in zip(some_targets(len(sizes)), sizes, strict=True)]
-        batches = plan_scoring(targets, set(), **self.DIGESTS)
-        assert [item for batch in batches for item in batch.targets] == targets
+        is_done = [targets[number] for number in done if number < len(targets)]
+        plan = plan_scoring(Targets.of(targets), keys_of(is_done), WITH)
+        batches = list(plan)
+        open_ = [item for item in targets if item not in is_done]
+        assert sorted(item.path for batch in batches for item in batch.targets) == [item.path for item in open_]
+        assert (plan.n_recordings, len(plan)) == (len(open_), len(batches))
+        assert batches == list(plan)
         for batch in batches:
             assert 1 <= len(batch.targets) <= 64
             assert len(batch.targets) == 1 or sum(item.size for item in batch.targets) <= 256 * 2**20
+            assert [item.path for item in batch.targets] == sorted(item.path for item in batch.targets)
         assert len({batch.name for batch in batches}) == len(batches)
 
-    def test_names_follow_from_content_and_model_alone(self) -> None:
+    @settings(deadline=None)
+    @given(sizes=st.lists(st.integers(0, 400 * 2**20), min_size=1, max_size=150), data=st.data())
+    def test_after_a_kill_the_other_batches_are_what_they_were(self, sizes: list[int], data: st.DataObject) -> None:
+        targets = [replace(item, size=size) for item, size in zip(some_targets(len(sizes)), sizes, strict=True)]
+        batches = planned(targets)
+        is_done = data.draw(st.lists(st.booleans(), min_size=len(batches), max_size=len(batches)))
+        done = [item for batch, ended in zip(batches, is_done, strict=True) if ended for item in batch.targets]
+        left = [batch for batch, ended in zip(batches, is_done, strict=True) if not ended]
+        assert planned(targets, keys_of(done)) == left
+
+    def test_what_is_new_here_and_there_is_put_together(self) -> None:
+        targets = some_targets(640)
+        done = [item for number, item in enumerate(targets) if number % 64]
+        (batch,) = planned(targets, keys_of(done))
+        assert [item.path for item in batch.targets] == [f"{number:03d}.wav" for number in range(0, 640, 64)]
+
+    def test_names_follow_from_content_model_and_rule_alone(self) -> None:
         targets = some_targets(70)
-        plan = plan_scoring(targets, set(), **self.DIGESTS)
-        assert plan == plan_scoring(list(targets), set(), **self.DIGESTS)
+        plan = planned(targets)
+        assert plan == planned(list(targets))
         assert [len(batch.targets) for batch in plan] == [64, 6]
-        changes: list[tuple[list[Target], dict[str, str]]] = [
-            ([replace(targets[0], etag="2"), *targets[1:]], self.DIGESTS),
-            ([replace(targets[0], uri="/b/000.wav"), *targets[1:]], self.DIGESTS),
-            (targets, {"model_digest": "n", "recipe_digest": "r"}),
-            (targets, {"model_digest": "m", "recipe_digest": "s"}),
+        changes = [
+            ([replace(targets[0], etag="2"), *targets[1:]], WITH),
+            ([replace(targets[0], uri="/b/000.wav"), *targets[1:]], WITH),
+            (targets, replace(WITH, model_digest="n")),
+            (targets, replace(WITH, recipe_digest="s")),
+            (targets, replace(WITH, rule="channels=each")),
         ]
-        for items, digests in changes:
-            assert plan_scoring(items, set(), **digests)[0].name != plan[0].name
+        for items, provenance in changes:
+            assert planned(items, provenance=provenance)[0].name != plan[0].name
 
-    def test_what_is_done_is_not_planned(self) -> None:
-        targets = some_targets(10)
-        done = {(item.uri, item.etag, "m", "r") for item in targets[:7]}
-        assert [i.path for b in plan_scoring(targets, done, **self.DIGESTS) for i in b.targets] == [
-            "007.wav", "008.wav", "009.wav",
-        ]  # fmt: skip
-        assert plan_scoring(targets[:7], done, **self.DIGESTS) == ()
+    @pytest.mark.parametrize(
+        "change", [{"model_digest": "n"}, {"recipe_digest": "s"}, {"rule": "floor=0.1"}, {"model_digest": "mr"}]
+    )
+    def test_done_for_another_model_recipe_or_rule_is_not_done(self, change: dict[str, str]) -> None:
+        items = some_targets(1)
+        assert planned(items, keys_of(items)) == []
+        assert len(planned(items, keys_of(items, replace(WITH, **change)))) == 1  # type: ignore[arg-type]
 
-    @pytest.mark.parametrize("key", [("2", "m", "r"), ("1", "n", "r"), ("1", "m", "s")])
-    def test_done_for_other_content_model_or_recipe_is_not_done(self, key: tuple[str, str, str]) -> None:
+    def test_done_with_other_content_is_not_done(self) -> None:
         (item,) = some_targets(1)
-        assert len(plan_scoring([item], {(item.uri, *key)}, **self.DIGESTS)) == 1
+        assert len(planned([item], keys_of([replace(item, etag="2")]))) == 1
 
 
 @pytest.fixture
@@ -303,7 +369,7 @@ class TestLedger:
         results = tmp_path / "results"
         listed = list_targets([str(archive), str(broken)])
         bundle = load_bundle(matched_bundle)
-        batch = ScoringBatch("all", listed)
+        batch = ScoringBatch("all", tuple(listed))
         outcome = score_batch(matched_bundle, bundle.digest, str(results), batch)
         recordings = read_table(str(results), "recordings").to_pylist()
         detections = read_table(str(results), "detections").to_pylist()
@@ -334,8 +400,8 @@ class TestLedger:
         thresholds = {}
         for name in ("strict", "by hand"):
             chosen = load_bundle(bundle.uri, name)
-            digests = {"model_digest": chosen.digest, "recipe_digest": chosen.recipe.digest}
-            (batch,) = plan_scoring(list_targets([str(archive)]), done_keys(results), **digests)
+            with_ = Provenance(chosen.digest, chosen.recipe.digest)
+            (batch,) = plan_scoring(list_targets([str(archive)]), done_keys(results, with_), with_)
             score_batch(bundle.uri, chosen.digest, results, batch, operating_point=name)
             thresholds[chosen.digest] = chosen.operating_point.threshold
         assert sorted(thresholds.values()) == [0.5, 0.75]
@@ -346,7 +412,7 @@ class TestLedger:
 
     def test_the_same_batch_again_overwrites_itself(self, archive: Path, matched_bundle: str, tmp_path: Path) -> None:
         digest = load_bundle(matched_bundle).digest
-        batch = ScoringBatch("one", list_targets([str(archive)]))
+        batch = ScoringBatch("one", tuple(list_targets([str(archive)])))
         contents = []
         for _ in range(2):
             score_batch(matched_bundle, digest, str(tmp_path / "results"), batch)
@@ -420,10 +486,53 @@ class TestLedger:
         table = read_table(str(results), "detections")
         assert Counter(table.column("path").to_pylist()) == {"0.wav": 2, "1.wav": 1, "new.wav": 1}
 
+    @pytest.mark.parametrize(
+        ("change", "state"),
+        [
+            (lambda path: path.unlink(), "gone"),
+            (lambda path: path.write_bytes(path.read_bytes() + bytes(100)), "changed"),
+            (lambda path: os.truncate(path, 20_000), "changed"),
+            (lambda path: os.utime(path, (1, 1)), "changed"),
+        ],
+    )
+    def test_what_is_not_what_was_listed_is_told_and_scored_by_the_next_run(
+        self, archive: Path, matched_bundle: str, tmp_path: Path, change: Callable[[Path], object], state: str
+    ) -> None:
+        results, bundle = tmp_path / "results", load_bundle(matched_bundle)
+        with_ = Provenance(bundle.digest, bundle.recipe.digest)
+        plan = plan_scoring(list_targets([str(archive)]), done_keys(str(results), with_), with_)
+        (batch,) = plan
+        held = (archive / "0.wav").read_bytes(), (archive / "0.wav").stat()
+        change(archive / "0.wav")
+        outcome = score_batch(matched_bundle, bundle.digest, str(results), batch)
+        assert outcome.states == {"ok": 2, state: 1}
+        rows = {row["path"]: row for row in read_table(str(results), "recordings").to_pylist()}
+        assert (rows["0.wav"]["state"], rows["0.wav"]["read_s"], rows["0.wav"]["n_detections"]) == (state, 0.0, 0)
+        assert "0.wav" not in read_table(str(results), "detections").column("path").to_pylist()
+        # it comes back as it was listed: it is scored, and shown once
+        (archive / "0.wav").write_bytes(held[0])
+        os.utime(archive / "0.wav", ns=(held[1].st_atime_ns, held[1].st_mtime_ns))
+        assert run([archive], matched_bundle, results) == 1
+        states = read_table(str(results), "recordings").select(["path", "state"]).to_pylist()
+        assert [(row["path"], row["state"]) for row in states] == [(f"{number}.wav", "ok") for number in range(3)]
+        assert run([archive], matched_bundle, results) == 0
+
+    def test_a_batch_that_is_done_is_not_done_again(self, archive: Path, matched_bundle: str, tmp_path: Path) -> None:
+        """Dask runs a unit again whose worker died after its end."""
+        digest = load_bundle(matched_bundle).digest
+        batch = ScoringBatch("one", tuple(list_targets([str(archive)])))
+        first = score_batch(matched_bundle, digest, str(tmp_path / "results"), batch, run_id="first")
+        shutil.rmtree(archive)
+        again = score_batch(matched_bundle, digest, str(tmp_path / "results"), batch, run_id="second")
+        assert replace(again, elapsed_s=first.elapsed_s) == first
+
     def test_a_bundle_that_is_gone_is_an_error_and_writes_nothing(self, archive: Path, tmp_path: Path) -> None:
         with pytest.raises(BundleError):
             score_batch(
-                str(tmp_path / "no"), "0" * 16, str(tmp_path / "r"), ScoringBatch("b", list_targets([str(archive)]))
+                str(tmp_path / "no"),
+                "0" * 16,
+                str(tmp_path / "r"),
+                ScoringBatch("b", tuple(list_targets([str(archive)]))),
             )
         assert not (tmp_path / "r").exists()
 

@@ -1,0 +1,151 @@
+"""``gunshot results``: what scoring has left, whether it is whole, and how it is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+
+from flows.commands.models import model_option
+
+__all__ = ["results"]
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+_uri = click.argument("uri", metavar="RESULTS")
+
+
+def _finish(content: Any, lines: list[str], as_json: bool) -> None:
+    found = dataclasses.asdict(content) if dataclasses.is_dataclass(content) else content  # type: ignore[arg-type]
+    click.echo(json.dumps(found) if as_json else "\n".join(lines))
+
+
+@click.group()
+def results() -> None:
+    """Look into the results of scoring, check them, or make fewer objects of them."""
+
+
+@results.command()
+@_uri
+@_json
+def info(uri: str, as_json: bool) -> None:
+    """Print what results hold: recordings by state, hours and detections of each model.
+
+    \b
+    Example:  gunshot results info results
+    """  # noqa: D301
+    from gunshot.scoring.results.checks import results_info
+
+    found = results_info(uri)
+    lines = []
+    for each in found.models:
+        states = " + ".join(f"{count} {state}" for state, count in sorted(each.states.items()))
+        lines += [
+            f"{each.model} {each.model_digest} (threshold {each.threshold:g}, {each.rule})",
+            f"  recordings  {each.states.total()}: {states}",
+            f"  listened    {each.listened_s / 3600:,.2f} h",
+            f"  detections  {each.n_detections}",
+        ]
+    objects = ", ".join(f"{count} {kind}" for kind, count in found.n_objects.items())
+    lines.append(f"objects: {objects}; {found.n_counting} of the ledger count")
+    _finish(found, lines, as_json)
+
+
+@results.command()
+@_uri
+@click.option("--repair", is_flag=True, help="Forget what is at fault, so that the next run scores it again.")
+@_json
+def verify(uri: str, repair: bool, as_json: bool) -> None:
+    """Hold the tables of results against each other; exit code 1 if they disagree.
+
+    \b
+    Example:  gunshot results verify results
+              gunshot results verify results --repair && gunshot score ARCHIVE --model field --out results
+    """  # noqa: D301
+    from gunshot.scoring.results.checks import forget, results_info, verify_results
+    from gunshot.storage import lease
+    from tasks.artifacts import stage
+
+    n_recordings = sum(each.states.total() for each in results_info(uri).models) if not repair else None
+    n_removed = 0
+    if repair:
+        with lease(uri):
+            faults = list(verify_results(uri))
+            n_removed = forget(uri, faults)
+    else:
+        with stage("verify", n_recordings, "recordings") as advance:
+            faults = list(verify_results(uri, advance))
+    content = {"results": uri, "faults": [dataclasses.asdict(fault) for fault in faults], "n_removed": n_removed}
+    lines = [f"{fault.name}: {fault.what}" for fault in faults]
+    if not faults:
+        lines.append(f"{uri} is whole")
+    elif repair:
+        lines.append(f"{n_removed} objects removed; run gunshot score again")
+    else:
+        lines.append(f"{len(faults)} faults; --repair removes those objects, and the next run scores them again")
+    _finish(content, lines, as_json)
+    if faults and not repair:
+        raise SystemExit(1)
+
+
+@results.command()
+@_uri
+@_json
+def compact(uri: str, as_json: bool) -> None:
+    """Merge the many small objects that runs write into few large ones.
+
+    \b
+    Example:  gunshot results compact results
+    """  # noqa: D301
+    from gunshot.scoring.results.merging import merge_objects
+    from gunshot.storage import lease
+
+    with lease(uri) as held:
+        done = merge_objects(uri, check=held.check)
+    _finish(done, [f"{done.n_before} objects of the ledger are {done.n_after}; {done.n_removed} removed"], as_json)
+
+
+@results.command()
+@_uri
+@model_option
+@click.option("--operating-point", required=True, metavar="NAME|NUMBER", help="The operating point that is wanted.")
+@click.option(
+    "--scored-at", metavar="NAME|NUMBER", help="At which the recordings were scored; the model's default if not given."
+)
+@click.option("--channels", default="mix", show_default=True, metavar="TEXT", help="As the recordings were scored.")
+@click.option("--exhaustive", is_flag=True, help="As the recordings were scored.")
+@click.option("--keep-candidates", type=float, required=True, metavar="SCORE", help="As the recordings were scored.")
+@_json
+def rethreshold(
+    uri: str,
+    model: str,
+    operating_point: str,
+    scored_at: str | None,
+    keep_candidates: float,
+    as_json: bool,
+    **rule: Any,
+) -> None:
+    """Make detections at another operating point from candidates that were kept; no recording is read.
+
+    \b
+    Example:  gunshot results rethreshold results --model field --keep-candidates 0.05 --operating-point "10 a day"
+    """  # noqa: D301
+    from uuid import uuid4
+
+    from gunshot.models.bundle import load_bundle
+    from gunshot.scoring.results import write_csv
+    from gunshot.scoring.results.rethreshold import rethreshold as run
+    from gunshot.scoring.rule import ScoringRule
+    from gunshot.storage import lease
+
+    scored_with, bundle = load_bundle(model, scored_at), load_bundle(model, operating_point)
+    with lease(uri):
+        done = run(uri, scored_with, bundle, ScoringRule(floor=keep_candidates, **rule), run_id=uuid4().hex)
+        for kind in ("detections", "recordings"):
+            write_csv(uri, kind)
+    lines = [
+        f"{done.n_recordings} recordings, {done.n_detections} detections at {bundle.operating_point.threshold:g}; "
+        f"{done.n_there} were there",
+    ]
+    _finish(done, lines, as_json)
