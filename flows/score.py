@@ -14,6 +14,8 @@ from gunshot.models.bundle import load_bundle
 from gunshot.scoring.plan import ScoringBatch, plan_scoring
 from gunshot.scoring.results import done_keys, read_table, write_csv
 from gunshot.scoring.targets import list_targets
+from gunshot.scoring.timestamps import load_deployments
+from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from gunshot.storage import lease
 from tasks import artifacts
 from tasks.score import score_batches
@@ -62,6 +64,7 @@ def score(
     cluster: str | None = None,
     max_failed_fraction: float = 0.1,
     operating_point: str | None = None,
+    deployments: str | None = None,
 ) -> ScoreSummary:
     """Score recordings that this model has not scored yet.
 
@@ -84,6 +87,8 @@ def score(
     operating_point : str, optional
         Which of the bundle's operating points, such as "miss 1%" or "10 a day", or a threshold; the bundle's default if
         not given. Another threshold is another model to the ledger.
+    deployments : str, optional
+        A CSV that says where recorders stood and how their clocks ran (`gunshot.scoring.timestamps`).
 
     Returns
     -------
@@ -93,6 +98,7 @@ def score(
     choose_profile(workers, scheduler, cluster)  # a mistake in it is told before any work, and if there is none
     if not 0 <= max_failed_fraction <= 1:
         raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
+    places = load_deployments(deployments) if deployments else NO_DEPLOYMENTS
     bundle = load_bundle(model, operating_point)
     targets = list_targets(inputs)
     digests = {"model_digest": bundle.digest, "recipe_digest": bundle.recipe.digest}
@@ -100,7 +106,7 @@ def score(
         batches = plan_scoring(targets, done_keys(out), **digests)
         if batches:
             with open_cluster(workers, scheduler, cluster) as address:
-                score_batches(model, bundle.digest, out, batches, address, operating_point)
+                score_batches(model, bundle.digest, out, batches, address, operating_point, places)
         summary = _summary(out, {target.uri: target.etag for target in targets}, bundle.digest, batches)
         for kind in ("detections", "recordings"):
             write_csv(out, kind)

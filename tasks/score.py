@@ -8,6 +8,8 @@ from prefect import task
 
 from gunshot.scoring.plan import ScoringBatch
 from gunshot.scoring.score import score_batch
+from gunshot.scoring.timestamps import Deployments
+from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from tasks.artifacts import stage
 from tasks.fanout import fan_out
 from tasks.retries import TRANSIENT
@@ -23,6 +25,7 @@ def score_batches(
     batches: tuple[ScoringBatch, ...],
     scheduler: str | None,
     operating_point: str | None = None,
+    deployments: Deployments = NO_DEPLOYMENTS,
 ) -> float:
     """Score batches and write their tables.
 
@@ -38,6 +41,8 @@ def score_batches(
         Address of the Dask scheduler; None runs here.
     operating_point : str or None
         Which of the bundle's operating points; its default if None.
+    deployments : Deployments
+        Where recorders stood, and how their clocks ran.
 
     Returns
     -------
@@ -46,7 +51,7 @@ def score_batches(
     """
     read_s = 0.0
     with stage("score", sum(len(batch.targets) for batch in batches), "recordings") as advance:
-        work = partial(score_batch, bundle, digest, results, operating_point=operating_point)
+        work = partial(score_batch, bundle, digest, results, operating_point=operating_point, deployments=deployments)
         for outcome in fan_out(scheduler, work, batches):
             read_s += outcome.read_s
             advance(sum(outcome.states.values()), note=f"{outcome.n_detections} detections")

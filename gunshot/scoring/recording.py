@@ -8,8 +8,6 @@ its state is ``short``.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -20,14 +18,17 @@ from gunshot.models.bundle import Bundle
 from gunshot.scoring.detections import Detection, merge_clips
 from gunshot.scoring.gate import BLOCK_S, stream_candidates
 from gunshot.scoring.targets import Target
-from gunshot.scoring.timestamps import RecordingStart, start_from_name
+from gunshot.scoring.timestamps import Deployments, RecordingStart, read_metadata, recording_start
+from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 
 __all__ = ["Row", "score_recording"]
 
 Row = dict[str, Any]
 
 
-def score_recording(target: Target, bundle: Bundle, *, block_s: float = BLOCK_S) -> tuple[Row, list[Row]]:
+def score_recording(
+    target: Target, bundle: Bundle, *, block_s: float = BLOCK_S, deployments: Deployments = NO_DEPLOYMENTS
+) -> tuple[Row, list[Row]]:
     """Score one recording.
 
     Parameters
@@ -38,6 +39,8 @@ def score_recording(target: Target, bundle: Bundle, *, block_s: float = BLOCK_S)
         The model.
     block_s : float
         Sound decoded at a time [s].
+    deployments : Deployments
+        Where recorders stood, and how their clocks ran.
 
     Returns
     -------
@@ -46,11 +49,13 @@ def score_recording(target: Target, bundle: Bundle, *, block_s: float = BLOCK_S)
     detections : list of dict
         Its rows of the detections.
     """
-    start = start_from_name(PurePosixPath(target.path).stem)
+    start = recording_start(target.path, deployments=deployments)
     row = _empty_row(target, bundle, start)
     try:
         with Recording(target.uri) as recording:
             header = recording.header
+            start = recording_start(target.path, read_metadata(*recording.content), deployments)
+            row |= _time_and_place(start)
             row |= {"sr": header.sr, "n_channels": header.n_channels, "duration_s": header.duration_s}
             onsets, scores = [np.empty(0)], [np.empty(0, dtype=np.float32)]
             for candidates in stream_candidates(recording, bundle.recipe, block_s=block_s):
@@ -77,19 +82,25 @@ def _provenance(bundle: Bundle) -> Row:
     }  # fmt: skip
 
 
+def _time_and_place(start: RecordingStart) -> Row:
+    return {
+        "start_utc": start.utc, "time_source": start.source, "time_uncertainty_s": start.uncertainty_s,
+        "site": start.site, "recorder": start.recorder, "latitude": start.latitude, "longitude": start.longitude,
+    }  # fmt: skip
+
+
 def _empty_row(target: Target, bundle: Bundle, start: RecordingStart) -> Row:
     return {
         "path": target.path, "uri": target.uri, "size": target.size, "etag": target.etag, "state": "ok", "reason": "",
-        "sr": None, "n_channels": None, "duration_s": None, "read_s": 0.0, "start_utc": start.utc,
-        "time_source": start.source, "n_candidates": 0, "n_detections": 0, **_provenance(bundle),
+        "sr": None, "n_channels": None, "duration_s": None, "read_s": 0.0, **_time_and_place(start),
+        "n_candidates": 0, "n_detections": 0, **_provenance(bundle),
     }  # fmt: skip
 
 
 def _detection_row(target: Target, bundle: Bundle, start: RecordingStart, detection: Detection) -> Row:
-    utc = None if start.utc is None else start.utc + timedelta(seconds=detection.start_s)
     return {
         "path": target.path, "uri": target.uri, "start_s": detection.start_s, "end_s": detection.end_s,
-        "start_utc": utc, "time_source": start.source, "n_shots": len(detection.shots_s),
+        **_time_and_place(start), "start_utc": start.at(detection.start_s), "n_shots": len(detection.shots_s),
         "shots_s": list(detection.shots_s), "score": detection.score,
         "probability": float(bundle.calibration.probability(detection.score)),
         **_provenance(bundle),

@@ -46,6 +46,15 @@ _PROVENANCE = [
     pa.field("recipe_digest", pa.string(), nullable=False),
 ]
 
+_PLACE = [
+    pa.field("time_uncertainty_s", pa.float64()),
+    pa.field("site", pa.string(), nullable=False),
+    pa.field("recorder", pa.string(), nullable=False),
+    pa.field("latitude", pa.float64()),
+    pa.field("longitude", pa.float64()),
+]
+_LATER_TEXTS = {"site", "recorder"}  # empty in results of earlier versions
+
 DETECTION_SCHEMA = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -54,6 +63,7 @@ DETECTION_SCHEMA = pa.schema(
         pa.field("end_s", pa.float64(), nullable=False),
         pa.field("start_utc", _UTC),
         pa.field("time_source", pa.string(), nullable=False),
+        *_PLACE,
         pa.field("n_shots", pa.int32(), nullable=False),
         pa.field("shots_s", pa.list_(pa.float64()), nullable=False),
         pa.field("score", pa.float32(), nullable=False),
@@ -77,6 +87,7 @@ RECORDING_SCHEMA = pa.schema(
         pa.field("read_s", pa.float64(), nullable=False),
         pa.field("start_utc", _UTC),
         pa.field("time_source", pa.string(), nullable=False),
+        *_PLACE,
         pa.field("n_candidates", pa.int32(), nullable=False),
         pa.field("n_detections", pa.int32(), nullable=False),
         *_PROVENANCE,
@@ -150,6 +161,8 @@ def _of_today(table: pa.Table, kind: Kind) -> pa.Table:
     for name in set(schema.names) - set(table.column_names):
         if schema.field(name).nullable:
             table = table.append_column(schema.field(name), pa.nulls(table.num_rows, schema.field(name).type))
+        elif name in _LATER_TEXTS:
+            table = table.append_column(schema.field(name), pa.array([""] * table.num_rows, pa.string()))
     missing = sorted(set(schema.names) - set(table.column_names))
     if missing:
         raise StorageError(f"{kind} without {', '.join(missing)}: not results of this program; give another --out")

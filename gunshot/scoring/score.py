@@ -12,6 +12,8 @@ from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.scoring.plan import ScoringBatch
 from gunshot.scoring.recording import Row, score_recording
 from gunshot.scoring.results import write_batch
+from gunshot.scoring.timestamps import Deployments
+from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 
 __all__ = ["BatchOutcome", "score_batch"]
 
@@ -49,7 +51,13 @@ def _bundle(uri: str, digest: str, operating_point: str | None) -> Bundle:
 
 
 def score_batch(
-    bundle_uri: str, bundle_digest: str, results: str, batch: ScoringBatch, *, operating_point: str | None = None
+    bundle_uri: str,
+    bundle_digest: str,
+    results: str,
+    batch: ScoringBatch,
+    *,
+    operating_point: str | None = None,
+    deployments: Deployments = NO_DEPLOYMENTS,
 ) -> BatchOutcome:
     """Score a batch and write its tables.
 
@@ -63,6 +71,8 @@ def score_batch(
         What to score.
     operating_point : str, optional
         Which of the bundle's operating points; its default if not given.
+    deployments : Deployments
+        Where recorders stood, and how their clocks ran.
 
     Returns
     -------
@@ -82,7 +92,7 @@ def score_batch(
     recordings: list[Row] = []
     detections: list[Row] = []
     for target in batch.targets:
-        row, found = score_recording(target, bundle)
+        row, found = score_recording(target, bundle, deployments=deployments)
         recordings.append(row)
         detections += found
     write_batch(results, batch.name, detections, recordings)

@@ -27,6 +27,7 @@ from gunshot.scoring.results import (
 Row = dict[str, Any]
 
 PROVENANCE = {"threshold": 0.5, "model": "logistic", "model_digest": "m" * 16, "recipe_digest": "r" * 16}
+PLACE = {"time_uncertainty_s": None, "site": "", "recorder": "", "latitude": None, "longitude": None}
 START = datetime(2026, 11, 22, 18, 0, 0, 250_000, tzinfo=UTC)
 
 
@@ -34,7 +35,7 @@ def recording(path: str, **values: Any) -> Row:
     return {
         "path": path, "uri": f"/archive/{path}", "size": 1000, "etag": "1", "state": "ok", "reason": "", "sr": 12_000,
         "n_channels": 1, "duration_s": 60.0, "read_s": 60.0, "start_utc": None, "time_source": "not known",
-        "n_candidates": 7, "n_detections": 1, **PROVENANCE, **values,
+        "n_candidates": 7, "n_detections": 1, **PLACE, **PROVENANCE, **values,
     }  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def detection(path: str, start_s: float = 1.0, **values: Any) -> Row:
     return {
         "path": path, "uri": f"/archive/{path}", "start_s": start_s, "end_s": start_s + 0.45, "start_utc": None,
         "time_source": "not known", "n_shots": 1, "shots_s": [start_s], "score": 0.75, "probability": 0.5,
-        **PROVENANCE, **values,
+        **PLACE, **PROVENANCE, **values,
     }  # fmt: skip
 
 
