@@ -296,6 +296,7 @@ def evaluate(
     help="Which of its operating points, such as 'miss 1%' or '10 a day', or a threshold; its default if not given.",
 )
 @click.option("--out", required=True, metavar="URI", help="Where the results are, or will be.")
+@click.option("--deployments", metavar="CSV", help="Where recorders stood, in which time zone and with which clock.")
 @_cluster
 @_failed
 @click.option(

@@ -16,6 +16,8 @@ from gunshot.scoring.plan import ScoringPlan, plan_scoring
 from gunshot.scoring.results import count_listed, done_keys, write_csv
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.targets import list_targets
+from gunshot.scoring.timestamps import load_deployments
+from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from gunshot.storage import delete_leftovers, lease
 from tasks import artifacts
 from tasks.score import score_batches
@@ -72,6 +74,7 @@ def score(
     channels: str = "mix",
     exhaustive: bool = False,
     keep_candidates: float | None = None,
+    deployments: str | None = None,
 ) -> ScoreSummary:
     """Score recordings that this model has not scored yet.
 
@@ -107,6 +110,8 @@ def score(
     keep_candidates : float, optional
         Candidates from this score on are kept in ``candidates/``: detections at another operating point can be made of
         them without reading a recording again.
+    deployments : str, optional
+        A CSV that says where recorders stood and how their clocks ran (`gunshot.scoring.timestamps`).
 
     Returns
     -------
@@ -121,6 +126,7 @@ def score(
     if not settle_s >= 0:
         raise ParameterError(f"--settle-s must be 0 s or more; got {settle_s:g}")
     rule = ScoringRule(channels, exhaustive, keep_candidates)
+    places = load_deployments(deployments) if deployments else NO_DEPLOYMENTS
     bundle = load_bundle(model, operating_point)
     provenance = Provenance(bundle.digest, bundle.recipe.digest, rule.canonical)
     targets = list_targets(inputs, settle_s=settle_s)
@@ -129,7 +135,7 @@ def score(
         if plan.n_recordings:
             with open_cluster(workers, scheduler, cluster) as address:
                 score_batches(
-                    model, bundle.digest, out, plan, address, operating_point, rule, uuid4().hex, file_limit_s
+                    model, bundle.digest, out, plan, address, operating_point, rule, uuid4().hex, file_limit_s, places
                 )
         summary = _summary(out, provenance, plan, targets.n_left)
         held.check()

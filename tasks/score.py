@@ -9,6 +9,8 @@ from prefect import task
 from gunshot.scoring.plan import ScoringPlan
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.score import score_batch
+from gunshot.scoring.timestamps import Deployments
+from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from tasks.artifacts import stage
 from tasks.fanout import fan_out
 from tasks.retries import TRANSIENT
@@ -27,6 +29,7 @@ def score_batches(
     rule: ScoringRule = ScoringRule(),  # noqa: B008  (frozen)
     run_id: str = "",
     file_limit_s: float = 300.0,
+    deployments: Deployments = NO_DEPLOYMENTS,
 ) -> float:
     """Score batches and write their tables.
 
@@ -49,6 +52,8 @@ def score_batches(
     file_limit_s : float
         Longest time for one recording on a worker, and for each hour of a long one [s]. Without workers there is no
         limit: nothing would be left to end the process that hangs.
+    deployments : Deployments
+        Where recorders stood, and how their clocks ran.
 
     Returns
     -------
@@ -60,7 +65,7 @@ def score_batches(
         limit_s = None if scheduler is None else file_limit_s
         work = partial(
             score_batch, bundle, digest, results, operating_point=operating_point, rule=rule, run_id=run_id,
-            file_limit_s=limit_s,
+            file_limit_s=limit_s, deployments=deployments,
         )  # fmt: skip
         # a recording that kills its worker, or is killed for taking too long, is found in a process apart
         for outcome in fan_out(scheduler, work, plan, after_deaths=partial(work, apart=True)):

@@ -15,6 +15,7 @@ import stat as stat_flags
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO, cast
 
 import numpy as np
 import soundfile as sf
@@ -108,9 +109,9 @@ class Recording:
         self._break: str | None = None
         self._plain: PlainSamples | None = None  # else libsndfile decodes
         self._held = (0, np.empty(0, dtype=np.float32))  # a decoded span, and where it begins
-        self._file, size = _open(uri, fetch)
+        self._file, self._size = _open(uri, fetch)
         try:
-            self._open_decoder(size)
+            self._open_decoder(self._size)
         except BaseException:
             self._file.close()
             raise
@@ -179,6 +180,11 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def content(self) -> tuple[BinaryIO, int]:
+        """The open file and its size [bytes], for what else is written in it; its position is the decoder's."""
+        return cast(BinaryIO, self._file), self._size
 
     def close(self) -> None:
         """Close the decoder and the file."""

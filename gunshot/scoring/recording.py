@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -24,10 +22,12 @@ from gunshot.errors import AudioError
 from gunshot.models.bundle import Bundle
 from gunshot.scoring.detections import Detection, level_db, merge_clips, merge_sliding
 from gunshot.scoring.gate import BLOCK_S, Candidates, slide_samples, stream_candidates
+from gunshot.scoring.listening import Listening
 from gunshot.scoring.pool import ClipPool, PooledScores
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.targets import Target
-from gunshot.scoring.timestamps import RecordingStart, start_from_name
+from gunshot.scoring.timestamps import Deployments, RecordingStart, read_metadata, recording_start
+from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from gunshot.storage import read_bytes
 
 __all__ = ["Row", "ScoredRecording", "merged", "score_recording", "score_recordings"]
@@ -84,6 +84,7 @@ def score_recordings(
     *,
     block_s: float = BLOCK_S,
     fetch: Callable[[str], bytes] = read_bytes,
+    deployments: Deployments = NO_DEPLOYMENTS,
 ) -> Iterator[ScoredRecording]:
     """Score recordings.
 
@@ -99,6 +100,8 @@ def score_recordings(
         Sound decoded at a time [s].
     fetch : callable, optional
         Gets the content of a remote object.
+    deployments : Deployments
+        Where recorders stood, and how their clocks ran.
 
     Yields
     ------
@@ -109,7 +112,7 @@ def score_recordings(
     pool = ClipPool(bundle)
     open_ones: deque[_Heard] = deque()
     for target in targets:
-        open_ones.append(_hear(target, bundle, rule, pool, block_s, fetch))
+        open_ones.append(_hear(target, bundle, rule, pool, block_s, fetch, deployments))
         while open_ones and not open_ones[0].scores.n_waiting:
             yield open_ones.popleft().result(bundle, rule)
     pool.finish()
@@ -166,18 +169,28 @@ class _Heard:
 
 
 def _hear(
-    target: Target, bundle: Bundle, rule: ScoringRule, pool: ClipPool, block_s: float, fetch: Callable[[str], bytes]
+    target: Target,
+    bundle: Bundle,
+    rule: ScoringRule,
+    pool: ClipPool,
+    block_s: float,
+    fetch: Callable[[str], bytes],
+    deployments: Deployments,
 ) -> _Heard:
     """Read a recording and give its clips to the pool."""
-    start = start_from_name(PurePosixPath(target.path).stem)
+    start = recording_start(target.path, deployments=deployments)
     heard = _Heard(target, start, _empty_row(target, bundle, rule, start))
     row = heard.row
     try:
         with Recording(target.uri, fetch=fetch) as recording:
             header = recording.header
+            heard.start = recording_start(target.path, read_metadata(*recording.content), deployments)
+            row |= _time_and_place(heard.start)
             row |= {"sr": header.sr, "n_channels": header.n_channels, "duration_s": header.duration_s}
-            for found in stream_candidates(recording, bundle.recipe, block_s=block_s, rule=rule):
+            listening = Listening(header.sr)
+            for found in stream_candidates(recording, bundle.recipe, block_s=block_s, rule=rule, listen=listening.push):
                 heard.take(found, bundle, pool)
+            row |= {"silent_s": listening.silent_s, "clipped_s": listening.clipped_s}
             if found.is_silent:
                 row |= {"state": "silent", "reason": "only digital zeros"}
             elif recording.defect:
@@ -227,22 +240,28 @@ def _provenance(bundle: Bundle) -> Row:
     }  # fmt: skip
 
 
+def _time_and_place(start: RecordingStart) -> Row:
+    return {
+        "start_utc": start.utc, "time_source": start.source, "time_uncertainty_s": start.uncertainty_s,
+        "site": start.site, "recorder": start.recorder, "latitude": start.latitude, "longitude": start.longitude,
+    }  # fmt: skip
+
+
 def _empty_row(target: Target, bundle: Bundle, rule: ScoringRule, start: RecordingStart) -> Row:
     return {
         "path": target.path, "uri": target.uri, "size": target.size, "etag": target.etag, "state": "ok", "reason": "",
-        "sr": None, "n_channels": None, "duration_s": None, "read_s": 0.0, "start_utc": start.utc,
-        "time_source": start.source, "n_candidates": 0, "n_detections": 0, "rule": rule.canonical,
-        **_provenance(bundle),
+        "sr": None, "n_channels": None, "duration_s": None, "read_s": 0.0, "silent_s": 0.0, "clipped_s": 0.0,
+        **_time_and_place(start), "n_candidates": 0, "n_detections": 0, "rule": rule.canonical, **_provenance(bundle),
     }  # fmt: skip
 
 
 def _detection_row(
     target: Target, bundle: Bundle, start: RecordingStart, channel: int | None, detection: Detection
 ) -> Row:
-    utc = None if start.utc is None else start.utc + timedelta(seconds=detection.start_s)
     return {
         "path": target.path, "uri": target.uri, "channel": channel, "start_s": detection.start_s,
-        "end_s": detection.end_s, "start_utc": utc, "time_source": start.source, "n_shots": len(detection.shots_s),
+        "end_s": detection.end_s, **_time_and_place(start), "start_utc": start.at(detection.start_s),
+        "n_shots": len(detection.shots_s),
         "shots_s": list(detection.shots_s), "score": detection.score,
         "probability": float(bundle.calibration.probability(detection.score)),
         **_provenance(bundle),

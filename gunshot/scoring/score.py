@@ -29,6 +29,8 @@ from gunshot.scoring.results import find_batch, write_batch
 from gunshot.scoring.results.schemas import table_of
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.targets import Target
+from gunshot.scoring.timestamps import Deployments
+from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from gunshot.storage import identity
 
 __all__ = ["BatchOutcome", "limit_of", "score_batch"]
@@ -81,6 +83,7 @@ def score_batch(
     run_id: str = "",
     file_limit_s: float | None = None,
     apart: bool = False,
+    deployments: Deployments = NO_DEPLOYMENTS,
 ) -> BatchOutcome:
     """Score a batch and write its tables.
 
@@ -103,6 +106,8 @@ def score_batch(
         then; otherwise this process ends, as if the recording had killed it.
     apart : bool
         Whether recordings are decoded one at a time in a process apart (`gunshot.apart`).
+    deployments : Deployments
+        Where recorders stood, and how their clocks ran.
 
     Returns
     -------
@@ -123,10 +128,10 @@ def score_batch(
         return _outcome(batch.name, done, began)
     bundle = _bundle(bundle_uri, bundle_digest, operating_point)
     if apart and file_limit_s is not None:
-        prepare = partial(_scorer, bundle_uri, bundle_digest, operating_point, rule)
+        prepare = partial(_scorer, bundle_uri, bundle_digest, operating_point, rule, deployments)
         scored = list(_scored_apart(batch.targets, bundle, prepare, file_limit_s))
     else:
-        scored = list(_scored_here(batch.targets, bundle, rule, file_limit_s))
+        scored = list(_scored_here(batch.targets, bundle, rule, file_limit_s, deployments))
     scored = _of_listed_content(batch.targets, bundle, scored)
     rows: list[Row] = []
     detections: list[Row] = []
@@ -166,14 +171,18 @@ def limit_of(target: Target, file_limit_s: float) -> float:
 
 
 def _scored_here(
-    targets: Sequence[Target], bundle: Bundle, rule: ScoringRule, file_limit_s: float | None
+    targets: Sequence[Target],
+    bundle: Bundle,
+    rule: ScoringRule,
+    file_limit_s: float | None,
+    deployments: Deployments,
 ) -> Iterator[ScoredRecording]:
     """In this process, which ends if no recording is ready for too long."""
     limit_s = None
     if file_limit_s is not None:  # some recordings may be read before the first is ready: clips are scored together
         limits = [limit_of(target, file_limit_s) for target in targets]
         limit_s = min(sum(limits), _WAITS * max(limits))
-    scored = score_recordings(targets, bundle, rule)
+    scored = score_recordings(targets, bundle, rule, deployments=deployments)
     for _ in targets:
         with ends_after(limit_s):
             found = next(scored)
@@ -196,10 +205,10 @@ def _scored_apart(
 
 
 def _scorer(
-    bundle_uri: str, digest: str, operating_point: str | None, rule: ScoringRule
+    bundle_uri: str, digest: str, operating_point: str | None, rule: ScoringRule, deployments: Deployments
 ) -> Callable[[Target], ScoredRecording]:
     bundle = _bundle(bundle_uri, digest, operating_point)
-    return lambda target: next(score_recordings([target], bundle, rule))
+    return lambda target: next(score_recordings([target], bundle, rule, deployments=deployments))
 
 
 def _unheard(target: Target, bundle: Bundle, state: str, reason: str) -> ScoredRecording:
