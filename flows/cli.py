@@ -22,6 +22,7 @@ import click
 
 from flows.commands.adapt import adapt
 from flows.commands.datasets import datasets
+from flows.commands.export import export
 from flows.commands.models import model_option, models
 from flows.commands.peers import peers
 from flows.commands.reproduce import reproduce
@@ -338,5 +339,5 @@ def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     _finish(summary, lines, as_json)
 
 
-for group in (synthesize, datasets, store, results, reproduce, models, peers, adapt):
+for group in (synthesize, datasets, store, results, reproduce, models, peers, adapt, export):
     cli.add_command(group)
