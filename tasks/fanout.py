@@ -3,20 +3,24 @@
 Conventions
 -----------
 Prefect sees a stage; Dask sees the units of work. At most a few units a worker are under way, results are small
-records, and a
-finished future is dropped at once, so the memory of this process and of the scheduler does not grow with the archive.
+records, and a finished future is dropped at once, so the memory of this process and of the scheduler does not grow
+with the archive.
 Without a scheduler the same functions run here, one after the other: the reference that the others must equal.
 Workers may come later: the window follows them, and a scheduler that was told how many threads it will have is given as
 much at once, for by the work that waits it is judged whether to start them.
+Dask blames a death on all units that the worker held, those that only waited behind the guilty one as well. So a unit
+that is blamed is no more than suspected: no further unit is handed out until those under way have ended, and each
+suspect then runs alone. Only one that kills its workers even so ends the run.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from itertools import islice
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from distributed import Client, Future, KilledWorker, as_completed
 
@@ -52,7 +56,8 @@ def fan_out(
     items : iterable
         Units of work; read only as far as the window needs.
     after_deaths : callable, optional
-        Runs instead, once, for an item that killed its workers; such an item ends the run if not given.
+        Runs instead for an item whose workers died: it must give what the function gives, and may be slow, for items
+        that are innocent of the deaths come to it too.
 
     Yields
     ------
@@ -62,7 +67,7 @@ def fan_out(
     Raises
     ------
     RunError
-        If a unit killed several workers, or the scheduler is lost.
+        If a unit that ran alone killed several workers, or the scheduler is lost.
     """
     if scheduler is None:
         yield from map(function, items)
@@ -70,46 +75,62 @@ def fan_out(
     with Client(scheduler, set_as_default=False) as client:
         window, looked = _window(client), monotonic()
         waiting = iter(items)
+        suspects: deque[_Unit] = deque()
         under_way = _UnderWay(client)
-        running = as_completed([under_way.submit(function, item) for item in islice(waiting, window)], loop=client.loop)
+        first = [_Unit(item, function) for item in islice(waiting, window)]
+        running = as_completed([under_way.submit(unit) for unit in first], loop=client.loop)
         for future in running:
-            item, done_by = under_way.ended(future)
+            unit = under_way.ended(future)
             try:
                 outcome = future.result()
             except KilledWorker as error:
-                if after_deaths is None or done_by is after_deaths:
+                if unit.alone:
                     raise RunError(
-                        f"{item} killed its workers again and again ({error}); see the workers' logs"
+                        f"{unit.item} killed its workers again and again ({error}); see the workers' logs"
                     ) from error
-                running.add(under_way.submit(after_deaths, item))
-                continue
+                if after_deaths is None or unit.function is after_deaths:
+                    suspects.append(unit._replace(alone=True))
+                else:
+                    running.add(under_way.submit(_Unit(unit.item, after_deaths)))
             except CancelledError as error:
                 raise RunError(
                     f"the Dask scheduler at {scheduler} was lost; run again, what is done is not done twice"
                 ) from error
+            else:
+                yield outcome
             finally:
                 del future
-            yield outcome
             if monotonic() - looked > _LOOK_EVERY_S:
                 window, looked = _window(client), monotonic()
-            for further in islice(waiting, max(0, window - running.count())):
-                running.add(under_way.submit(function, further))
+            if not suspects:
+                for further in islice(waiting, max(0, window - running.count())):
+                    running.add(under_way.submit(_Unit(further, function)))
+            elif running.is_empty():
+                running.add(under_way.submit(suspects.popleft()))
+
+
+class _Unit(NamedTuple):
+    """An item, what does it, and whether nothing else is under way meanwhile."""
+
+    item: Any
+    function: Callable[[Any], Any]
+    alone: bool = False
 
 
 class _UnderWay:
-    """Units that were submitted and have not ended: which item each is, and what does it."""
+    """Units that were submitted and have not ended, by the keys of their futures."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._units: dict[str, tuple[Any, Callable[[Any], Any]]] = {}
+        self._units: dict[str, _Unit] = {}
 
-    def submit(self, function: Callable[[Any], Any], item: Any) -> Future:
+    def submit(self, unit: _Unit) -> Future:
         # pure=False: a unit is work to do, not a value to be remembered by its arguments
-        future = self._client.submit(function, item, pure=False)
-        self._units[future.key] = item, function
+        future = self._client.submit(unit.function, unit.item, pure=False)
+        self._units[future.key] = unit
         return future
 
-    def ended(self, future: Future) -> tuple[Any, Callable[[Any], Any]]:
+    def ended(self, future: Future) -> _Unit:
         return self._units.pop(future.key)
 
 

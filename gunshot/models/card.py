@@ -4,9 +4,9 @@ Conventions
 -----------
 Every figure is read from the bundle; what its ``model.json`` does not hold is left out, never guessed. Beside what
 every training writes, the card knows these keys: ``training.rows_by_source`` (by source, ``{"gunshots": n, "others":
-n}``), ``training.licenses`` (a list, or licences by source), ``training.attribution`` (whom to name, by source),
-``evaluation`` (from `gunshot.evaluate.Evaluation.as_dict`) and ``audit`` (from `gunshot.evaluation.audit`). The order
-follows Mitchell et al. 2019, "Model cards for model reporting" (arXiv 1810.03993).
+n}``), ``training.licenses`` (a list; or by source, each a list or one name), ``training.attribution`` (whom to name,
+by source), ``evaluation`` (from `gunshot.evaluate.Evaluation.as_dict`) and ``audit`` (from `gunshot.evaluation.audit`).
+The order follows Mitchell et al. 2019, "Model cards for model reporting" (arXiv 1810.03993).
 """
 
 from __future__ import annotations
@@ -208,7 +208,8 @@ def _number(value: float | None) -> str:
 def _licences(training: Mapping[str, Any]) -> list[str]:
     licences, attribution = training.get("licenses") or (), training.get("attribution") or {}
     if isinstance(licences, Mapping):
-        lines = [f"{source}: {', '.join(names) or 'not stated'}" for source, names in sorted(licences.items())]
+        lists = {source: [names] if isinstance(names, str) else names for source, names in licences.items()}
+        lines = [f"{source}: {', '.join(names) or 'not stated'}" for source, names in sorted(lists.items())]
     else:
         lines = [f"Trained on sound under: {', '.join(licences)}."] if licences else []
     return _bullets([*lines, *(f"{source}: {text}" for source, text in sorted(attribution.items()))])

@@ -202,6 +202,21 @@ def killer(marker: Path, times: int) -> Callable[[int], int]:
     return unit
 
 
+@pytest.fixture(scope="module")
+def workers_of_one() -> Iterator[str]:
+    with open_cluster(1) as address:
+        yield address
+
+
+@pytest.fixture
+def one_worker(workers_of_one: str) -> Iterator[str]:
+    """A cluster of one worker, which is there: also at the end, for one that is closed while a worker starts waits."""
+    with Client(workers_of_one, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=30)
+        yield workers_of_one
+        client.wait_for_workers(1, timeout=30)
+
+
 class TestKilledWorkers:
     def test_a_unit_whose_worker_was_killed_runs_again_and_all_results_arrive(
         self, cluster: str, tmp_path: Path
@@ -210,18 +225,33 @@ class TestKilledWorkers:
         assert len(list(tmp_path.iterdir())) == 1
         assert tasks_on(cluster) == 0
 
-    def test_a_unit_that_always_kills_its_worker_ends_the_run(self, tmp_path: Path) -> None:
-        with open_cluster(1) as address:
-            with pytest.raises(
-                RunError, match=r"^4 killed its workers again and again \(.*\); see the workers' logs"
-            ) as caught:
-                list(fan_out(address, killer(tmp_path, -1), range(8)))
-            assert "\n" not in str(caught.value)
-            with Client(address, set_as_default=False) as client:
-                client.wait_for_workers(
-                    1, timeout=30
-                )  # a cluster closed while a worker is starting waits half a minute
+    def test_those_that_were_blamed_run_alone_and_all_results_arrive(self, one_worker: str, tmp_path: Path) -> None:
+        # with one worker all units of the window are blamed for what one of them did
+        assert sorted(fan_out(one_worker, killer(tmp_path, 2), range(8))) == list(range(8))
         assert len(list(tmp_path.iterdir())) == 2
+        assert tasks_on(one_worker) == 0
+
+    def test_a_unit_that_always_kills_its_worker_ends_the_run_and_no_other_does(
+        self, one_worker: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(
+            RunError, match=r"^4 killed its workers again and again \(.*\); see the workers' logs"
+        ) as caught:
+            list(fan_out(one_worker, killer(tmp_path, -1), range(8)))
+        assert "\n" not in str(caught.value)
+        assert len(list(tmp_path.iterdir())) == 4  # twice among others, twice alone
+
+    def test_what_is_done_after_deaths_replaces_the_unit(self, one_worker: str, tmp_path: Path) -> None:
+        results = list(fan_out(one_worker, killer(tmp_path, -1), range(8), after_deaths=lambda item: -item))
+        assert sorted(map(abs, results)) == list(range(8))
+        assert -4 in results
+        assert len(list(tmp_path.iterdir())) == 2
+
+    def test_what_is_done_after_deaths_is_not_believed_without_end(self, one_worker: str, tmp_path: Path) -> None:
+        unit = killer(tmp_path, -1)
+        with pytest.raises(RunError, match=r"^4 killed its workers"):
+            list(fan_out(one_worker, unit, range(5), after_deaths=lambda item: unit(item)))
+        assert len(list(tmp_path.iterdir())) == 6
 
     def test_a_lost_scheduler_ends_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # what a client does when the connection is gone: it cancels all it waits for

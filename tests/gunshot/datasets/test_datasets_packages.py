@@ -70,7 +70,8 @@ def test_doubtful_names_are_so_in_any_case(name: str) -> None:
 def test_rows_say_where_they_are_from(tmp_path: Path) -> None:
     put(tmp_path, SHOTS[0], OTHERS[0])
     shot, other = sorted(package_rows(tmp_path), key=lambda row: -row.label)
-    assert (shot.source, other.source) == ("package ufoai-sound", "package wesnoth-1.16-data")
+    assert shot.source == other.source == "packages"  # one source of many devices
+    assert (shot.device, other.device) == ("ufoai-sound", "wesnoth-1.16-data")
     assert (shot.license, other.license) == (PACKAGES["ufoai-sound"], PACKAGES["wesnoth-1.16-data"])
     assert (shot.group, other.group) == (SHOTS[0], OTHERS[0])
     assert (shot.start_s, shot.end_s) == (None, None)

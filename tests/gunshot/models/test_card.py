@@ -56,7 +56,8 @@ def test_rows_licences_and_whom_to_name_are_told_by_source(make: Make) -> None:
     training = {
         "rows": {"train": 1200, "test": 30}, "split": {"by": "group", "assignments": [["FP7/*", "test"]]}, "copies": 10,
         "rows_by_source": {"street": {"gunshots": 1000, "others": 2}, "a|b": {"gunshots": 0, "others": 200}},
-        "licenses": {"street": "CC BY 4.0"}, "attribution": {"street": "A. Person, 2020"}, "seed": 7,
+        "licenses": {"street": ["CC BY 4.0", "CC0"], "range": "CC BY 3.0", "a|b": []},
+        "attribution": {"street": "A. Person, 2020"}, "seed": 7,
     }  # fmt: skip
     card = model_card(make({"training": training}))
     data = section(card, "Training data")
@@ -64,7 +65,9 @@ def test_rows_licences_and_whom_to_name_are_told_by_source(make: Make) -> None:
     assert "FP7/*=test" in data
     assert "| street | 1,000 | 2 |" in data
     assert r"| a\|b | 0 | 200 |" in data
-    assert section(card, "Licences and attribution") == "- street: CC BY 4.0\n- street: A. Person, 2020"
+    assert section(card, "Licences and attribution").splitlines() == [
+        "- a|b: not stated", "- range: CC BY 3.0", "- street: CC BY 4.0, CC0", "- street: A. Person, 2020",
+    ]  # fmt: skip
     assert "| training, seed | 7 |" in section(card, "Identity")
 
 

@@ -25,6 +25,6 @@ def test_only_the_regression_has_no_epochs() -> None:
 
 @pytest.mark.parametrize("name", ["", "Logistic", "resnet"])
 def test_an_unknown_name_is_told_with_the_known_ones(name: str) -> None:
-    with pytest.raises(ParameterError, match="--model must be one of logistic, paper-cnn, small-cnn; got") as error:
+    with pytest.raises(ParameterError) as error:
         model_rule(name)
-    assert repr(name) in str(error.value)
+    assert str(error.value) == f"--model must be one of {', '.join(MODELS)}; got {name!r}"

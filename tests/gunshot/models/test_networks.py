@@ -80,9 +80,12 @@ def test_paper_cnn_is_the_papers(networks: dict[str, Any]) -> None:
     assert network.layers[-1] is dense[-1]
 
 
-def test_paper_cnn_is_trained_as_in_the_paper() -> None:
-    assert MODELS["paper-cnn"].batch_size == 10
-    assert not MODELS["paper-cnn"].decays
+def test_paper_cnn_is_trained_as_in_the_paper_but_for_a_rate_that_decays() -> None:
+    """The paper names no rate; at a constant one the last epochs move about (docs/decisions.md, 32)."""
+    rule = MODELS["paper-cnn"]
+    assert rule.batch_size == 10
+    assert (rule.weight_decay, rule.label_smoothing, rule.augment) == (0, 0, "paper")
+    assert rule.decays
 
 
 def test_small_cnn_is_small(networks: dict[str, Any]) -> None:
