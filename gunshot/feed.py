@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunshot.augment.field import FieldRule, field_copy
+from gunshot.augment.responses import ResponseBank
+from gunshot.augment.spectrogram import masked
 from gunshot.clips import features
 from gunshot.errors import TrainingError
 from gunshot.models.batches import Batch
@@ -65,6 +67,15 @@ class _Block(NamedTuple):
     inside: NDArray[np.intp]
 
 
+class _Drawn(NamedTuple):
+    """A row as it was drawn; what is left of its generator distorts its spectrogram."""
+
+    value: NDArray[np.float32]
+    label: float
+    weight: float
+    chance: np.random.Generator | None = None
+
+
 @dataclass
 class Feed:
     """Training rows in batches.
@@ -96,6 +107,7 @@ class Feed:
     def __post_init__(self) -> None:
         """Lay out the blocks."""
         self._blocks: list[_Block] = []
+        self._held_bank: tuple[int, ResponseBank] | None = None
         for number, part in enumerate(self.parts):
             partition = part.rows // part.store.header.shard_rows
             self._blocks += [_Block(number, np.flatnonzero(partition == index)) for index in np.unique(partition)]
@@ -139,7 +151,7 @@ class Feed:
             If a row holds values that are not finite.
         """
         rng = np.random.default_rng([self.seed, number, 0])
-        left: list[tuple[NDArray[np.float32], float, float]] = []
+        left: list[_Drawn] = []
         for group in self._groups(rng):
             for drawn in self._drawn(group, number, rng):
                 left.append(drawn)
@@ -176,10 +188,8 @@ class Feed:
                 self._held[key] = values
         return values
 
-    def _drawn(
-        self, group: list[_Block], epoch: int, rng: np.random.Generator
-    ) -> Iterator[tuple[NDArray[np.float32], float, float]]:
-        """Rows of some partitions in a shuffled order: (value, label, weight), as often as each is drawn."""
+    def _drawn(self, group: list[_Block], epoch: int, rng: np.random.Generator) -> Iterator[_Drawn]:
+        """Rows of some partitions in a shuffled order, as often as each is drawn."""
         values = [self._values(block) for block in group]
         part = np.concatenate([np.full(len(block.inside), block.part) for block in group])
         inside = np.concatenate([block.inside for block in group])
@@ -194,8 +204,9 @@ class Feed:
 
         if self.field is None:
             for index in rng.permutation(len(inside)).tolist():
-                yield value(index), float(label[index]), float(weight[index])
+                yield _Drawn(value(index), float(label[index]), float(weight[index]))
             return
+        bank = self._bank(epoch)
         times = np.floor(weight).astype(int) + (rng.random(len(weight)) < weight % 1.0)
         of_label = {int(one): np.flatnonzero(label == one) for one in np.unique(label)}
         for index in rng.permutation(np.repeat(np.arange(len(inside)), times)).tolist():
@@ -207,13 +218,27 @@ class Feed:
                 beside = [value(int(chance.choice(of_label[0])))] if 0 in of_label else []
                 y = field_copy(
                     y, self.field, chance, sr=self.parts[0].store.recipe.sr_hz, backgrounds=np.asarray(beside),
-                    companion=value(int(chance.choice(of_label[int(label[index])]))),
+                    companion=value(int(chance.choice(of_label[int(label[index])]))), bank=bank,
                 )  # fmt: skip
-            yield y, float(label[index]), 1.0
+            yield _Drawn(y, float(label[index]), 1.0, chance)
 
-    def _batch(self, drawn: list[tuple[NDArray[np.float32], float, float]]) -> Batch:
-        x = np.stack([value for value, _, _ in drawn])
+    def _bank(self, epoch: int) -> ResponseBank:
+        """New ways, places and recorders each epoch, the same for all groups of one."""
+        if self._held_bank is None or self._held_bank[0] != epoch:
+            recipe = self.parts[0].store.recipe
+            self._held_bank = epoch, ResponseBank([self.seed, epoch, 2], recipe.n_samples, recipe.sr_hz)
+        return self._held_bank[1]
+
+    def _batch(self, drawn: list[_Drawn]) -> Batch:
+        x = np.stack([row.value for row in drawn])
         if self._read != self.input:
             x = features(x, self.parts[0].store.recipe)
-        y, weight = (np.asarray([row[k] for row in drawn], dtype=np.float32) for k in (1, 2))
+        if self.field is not None and x.ndim == 3:
+            for number, row in enumerate(drawn):
+                if row.chance is not None:
+                    x[number] = masked(x[number], self.field.masking, row.chance)
+        y, weight = (
+            np.asarray(column, dtype=np.float32)
+            for column in zip(*((row.label, row.weight) for row in drawn), strict=True)
+        )
         return Batch(x, y, weight)

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gunshot.augment.field import FieldRule, field_copy
+from gunshot.augment.responses import ResponseBank
 from gunshot.clips import features
 from gunshot.models.batches import Batch
 from gunshot.recipe import Recipe
@@ -134,8 +136,12 @@ class Mixture:
         companion = pool.waveform[int(rng.integers(len(pool.waveform)))]
         return field_copy(
             y, self.field, rng, sr=self.recipe.sr_hz, backgrounds=self.backgrounds,
-            companion=None if pool.target is None else companion,
+            companion=None if pool.target is None else companion, bank=self._bank,
         )  # fmt: skip
+
+    @cached_property
+    def _bank(self) -> ResponseBank:
+        return ResponseBank([self.seed, 4], self.recipe.n_samples, self.recipe.sr_hz)
 
     def _smoothed(self, target: float) -> float:
         return target * (1.0 - self.smoothing) + 0.5 * self.smoothing

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from gunshot.augment.recording import clipped, coded, mixed, noise_like
-from gunshot.augment.responses import place_response, recorder_response, way_response
+from gunshot.augment.responses import ResponseBank
 
 __all__ = ["FieldRule", "field_copy", "loudness"]
 
@@ -35,8 +35,8 @@ class FieldRule(BaseModel):
     ----------
     seed : int
         Of all draws.
-    distance, place, background, response, clipping, coding, muting, overlap : float
-        Probability of each distortion; overlap is a second sound of the same class.
+    distance, place, background, response, clipping, coding, muting, overlap, masking : float
+        Probability of each distortion; overlap is a second sound of the same class, masking is of the spectrogram.
     snr_db : tuple of float
         The sound over the background beside it [dB], lowest and highest.
     floor_db : tuple of float
@@ -56,6 +56,7 @@ class FieldRule(BaseModel):
     coding: Probability = 0.1
     muting: Probability = 0.2
     overlap: Probability = 0.1
+    masking: Probability = 0.5
     snr_db: tuple[float, float] = (0.0, 30.0)
     floor_db: tuple[float, float] = (10.0, 60.0)
     shift_s: Annotated[float, Field(ge=0)] = 0.015
@@ -91,6 +92,7 @@ def field_copy(
     sr: int,
     backgrounds: NDArray[np.float32],
     companion: NDArray[np.float32] | None = None,
+    bank: ResponseBank | None = None,
 ) -> NDArray[np.float32]:
     """Distort a clip as if another recorder had heard it, from elsewhere.
 
@@ -108,6 +110,8 @@ def field_copy(
         Clips of other sounds to lay beneath; none if empty.
     companion : ndarray of shape (n_samples,), float32, optional
         Another clip of the same class, for overlapping sounds.
+    bank : ResponseBank, optional
+        Responses to take from, of clips of this length; drawn for this copy alone if not given.
 
     Returns
     -------
@@ -117,13 +121,13 @@ def field_copy(
     y = _shifted(y, round(rng.uniform(-rule.shift_s, rule.shift_s) * sr))
     if companion is not None and rng.random() < rule.overlap:
         y = _with_companion(y, companion, rng, sr)
-    n_fft = scipy.fft.next_fast_len(2 * y.size, real=True)
-    freqs_hz = scipy.fft.rfftfreq(n_fft, 1.0 / sr)
+    bank = bank or ResponseBank(rng.integers(2**32, size=4).tolist(), y.size, sr, size=1)
+    n_fft = bank.n_fft
     way: NDArray[np.complex64] | None = None
     if rng.random() < rule.distance:
-        way = way_response(freqs_hz, rng)
+        way = bank.way(rng)
     if rng.random() < rule.place:
-        place = place_response(n_fft, sr, rng)
+        place = bank.place(rng)
         way = place if way is None else way * place
     y = _through(y, way, n_fft)
     power = loudness(y, sr)
@@ -131,7 +135,7 @@ def field_copy(
         beside = backgrounds[int(rng.integers(len(backgrounds)))]
         y = mixed(y, beside, power, rng.uniform(*rule.snr_db))
     if rng.random() < rule.response:
-        y = _through(y, recorder_response(freqs_hz, sr, rng), n_fft)
+        y = _through(y, bank.recorder(rng), n_fft)
         power = loudness(y, sr)
     y = y + noise_like(y.size, power, rng.uniform(*rule.floor_db), rng)
     if rng.random() < rule.clipping:

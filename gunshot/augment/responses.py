@@ -10,6 +10,7 @@ level, which the chain draws by itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
@@ -20,7 +21,7 @@ from gunshot.synthetic.places import PLACES, late_response
 from gunshot.synthetic.propagation import HARD_GROUND, SOFT_GROUND, Air, Path, path_response
 from gunshot.synthetic.recorders import RECORDERS, sections
 
-__all__ = ["place_response", "recorder_response", "way_response"]
+__all__ = ["ResponseBank", "place_response", "recorder_response", "response_length", "way_response"]
 
 Complex64 = NDArray[np.complex64]
 Float64 = NDArray[np.float64]
@@ -117,3 +118,92 @@ def recorder_response(freqs_hz: Float64, sr: int, rng: np.random.Generator) -> C
     tilt_db = rng.uniform(-4.0, 4.0)  # an octave
     response *= 10.0 ** (tilt_db / 20.0 * np.log2(np.clip(ratio, 50.0, None) / 1000.0))
     return response.astype(np.complex64)
+
+
+class ResponseBank:
+    """Responses drawn once and taken many times.
+
+    Drawing them is most of a distortion's time: ground, absorption and a reverberant tail are computed at every
+    frequency. Ways, places and recorders are taken independently of each other, so that a bank of 256 of each stands
+    for millions of ways to hear a sound.
+
+    Parameters
+    ----------
+    seed : sequence of int
+        Of the draws.
+    n_samples : int
+        Length of the sounds [samples].
+    sr : int
+        Sample rate [Hz].
+    size : int
+        Responses of each kind.
+    """
+
+    def __init__(self, seed: Sequence[int], n_samples: int, sr: int, size: int = 256) -> None:
+        rng = np.random.default_rng(seed)
+        self.n_fft = response_length(n_samples)
+        freqs_hz = scipy.fft.rfftfreq(self.n_fft, 1.0 / sr)
+        self._ways = [way_response(freqs_hz, rng) for _ in range(size)]
+        self._places = [place_response(self.n_fft, sr, rng) for _ in range(size)]
+        self._recorders = [recorder_response(freqs_hz, sr, rng) for _ in range(size)]
+
+    def way(self, rng: np.random.Generator) -> Complex64:
+        """Take one of `way_response`.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Of the copy.
+
+        Returns
+        -------
+        ndarray of shape (n_fft // 2 + 1,), complex64
+            The response [1].
+        """
+        return self._ways[int(rng.integers(len(self._ways)))]
+
+    def place(self, rng: np.random.Generator) -> Complex64:
+        """Take one of `place_response`.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Of the copy.
+
+        Returns
+        -------
+        ndarray of shape (n_fft // 2 + 1,), complex64
+            The response [1].
+        """
+        return self._places[int(rng.integers(len(self._places)))]
+
+    def recorder(self, rng: np.random.Generator) -> Complex64:
+        """Take one of `recorder_response`.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Of the copy.
+
+        Returns
+        -------
+        ndarray of shape (n_fft // 2 + 1,), complex64
+            The response [1].
+        """
+        return self._recorders[int(rng.integers(len(self._recorders)))]
+
+
+def response_length(n_samples: int) -> int:
+    """Length of the transforms in which sounds are convolved.
+
+    Parameters
+    ----------
+    n_samples : int
+        Length of the sound [samples].
+
+    Returns
+    -------
+    int
+        At least twice as long [samples]: nothing wraps around.
+    """
+    return int(scipy.fft.next_fast_len(2 * n_samples, real=True))

@@ -4,7 +4,8 @@ Conventions
 -----------
 Input is a batch of log-mel spectrograms of shape (n, n_mels, n_frames), float32, in decibels; output is (n, 1), the
 score in [0, 1].
-Each network standardises a clip by its own mean and spread first: a shot is a shot at any recording level.
+Each network standardises a clip by its own mean and spread first: a shot is a shot at any recording level. The field
+network sees beside it each band less its own mean: a shot is a shot through any recorder.
 """
 
 from __future__ import annotations
@@ -17,10 +18,23 @@ from keras import layers
 __all__ = ["NETWORKS", "field_cnn", "paper_cnn", "small_cnn"]
 
 
-def _input(shape: tuple[int, int]) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+_SPREAD_DB = 10.0  # of sounds about the mean of their band, roughly
+
+
+def _input(shape: tuple[int, int], *, by_band: bool = False) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The clip by its own mean and spread; and beside it each band by its own mean, if asked for.
+
+    A recorder's response and a steady background are the same throughout a band: less the band's mean, what is left is
+    how the sound rises and falls, whoever recorded it.
+    """
     log_mel = keras.Input(shape, name="log_mel")
     level = layers.LayerNormalization(axis=(1, 2), center=False, scale=False, epsilon=1e-3)(log_mel)
-    return log_mel, layers.Reshape((*shape, 1))(level)
+    level = layers.Reshape((*shape, 1))(level)
+    if not by_band:
+        return log_mel, level
+    mean = layers.AveragePooling1D(shape[1], data_format="channels_first")(log_mel)
+    band = layers.Rescaling(1.0 / _SPREAD_DB)(layers.Subtract()([log_mel, mean]))
+    return log_mel, layers.Concatenate()([level, layers.Reshape((*shape, 1))(band)])
 
 
 def paper_cnn(shape: tuple[int, int]) -> keras.Model:
@@ -72,7 +86,7 @@ def small_cnn(shape: tuple[int, int]) -> keras.Model:
 
 
 def field_cnn(shape: tuple[int, int]) -> keras.Model:
-    """Build the field network: the default one, half as wide again, for rows that are distorted anew in each epoch.
+    """Build the field network: the default one, half as wide again, that also sees each band by its own mean.
 
     Parameters
     ----------
@@ -84,12 +98,12 @@ def field_cnn(shape: tuple[int, int]) -> keras.Model:
     keras.Model
         Not yet compiled; about 190,000 weights.
     """
-    return _light_cnn(shape, (32, 64, 96, 128), "field-cnn")
+    return _light_cnn(shape, (32, 64, 96, 128), "field-cnn", by_band=True)
 
 
-def _light_cnn(shape: tuple[int, int], widths: tuple[int, ...], name: str) -> keras.Model:
+def _light_cnn(shape: tuple[int, int], widths: tuple[int, ...], name: str, *, by_band: bool = False) -> keras.Model:
     """Noise on the input and whole maps dropped at random keep it from learning one recorder's texture."""
-    log_mel, x = _input(shape)
+    log_mel, x = _input(shape, by_band=by_band)
     x = layers.GaussianNoise(0.3)(x)
     for filters in widths:
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)

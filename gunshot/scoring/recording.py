@@ -54,7 +54,9 @@ class ScoredRecording:
     candidates: list[Row]
 
 
-def score_recording(target: Target, bundle: Bundle, *, block_s: float = BLOCK_S) -> tuple[Row, list[Row]]:
+def score_recording(
+    target: Target, bundle: Bundle, *, block_s: float = BLOCK_S, deployments: Deployments = NO_DEPLOYMENTS
+) -> tuple[Row, list[Row]]:
     """Score one recording.
 
     Parameters
@@ -65,6 +67,8 @@ def score_recording(target: Target, bundle: Bundle, *, block_s: float = BLOCK_S)
         The model.
     block_s : float
         Sound decoded at a time [s].
+    deployments : Deployments
+        Where recorders stood, and how their clocks ran.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def score_recording(target: Target, bundle: Bundle, *, block_s: float = BLOCK_S)
     detections : list of dict
         Its rows of the detections.
     """
-    (scored,) = score_recordings([target], bundle, block_s=block_s)
+    (scored,) = score_recordings([target], bundle, block_s=block_s, deployments=deployments)
     return scored.row, scored.detections
 
 

@@ -63,10 +63,19 @@ def test_distorted_rows_are_drawn_by_their_weight_anew_in_each_epoch(part: Part)
 
 
 def test_features_of_distorted_rows_are_those_of_the_recipe(part: Part) -> None:
-    rule = FieldRule(seed=3)
+    rule = FieldRule(seed=3, masking=0)
     waves = everything(Feed([part], "waveform", 16, seed=3, field=rule))[0]
     mels = everything(Feed([part], "log_mel", 16, seed=3, field=rule))[0]
     assert np.array_equal(mels, features(waves, part.store.recipe))
+
+
+def test_masks_differ_from_copy_to_copy(part: Part) -> None:
+    plain = everything(Feed([part], "log_mel", 16, seed=3, field=FieldRule(seed=3, masking=0)))[0]
+    masked = everything(Feed([part], "log_mel", 16, seed=3, field=FieldRule(seed=3, masking=1)))[0]
+    changed = (plain != masked).any(axis=(1, 2))
+    assert changed.all()
+    where = (plain != masked)[changed]
+    assert len(np.unique(where.reshape(len(where), -1), axis=0)) > len(where) / 2
 
 
 def test_rows_that_are_not_finite_are_an_error(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gunshot.augment.field import FieldRule, field_copy, loudness
 from gunshot.augment.recording import clipped, coded, mixed, noise_like
-from gunshot.augment.responses import place_response, recorder_response, way_response
+from gunshot.augment.responses import ResponseBank, place_response, recorder_response, way_response
+from gunshot.augment.spectrogram import MOST_BANDS, MOST_FRAMES, masked
 
 SR = 12_000
 N = 6_000
@@ -131,3 +132,35 @@ def test_loudness_is_that_of_the_loudest_part() -> None:
     y[1000:1600] = 0.5
     assert loudness(y, SR) == pytest.approx(0.25)
     assert loudness(y[1000:1100], SR) == pytest.approx(0.25)
+
+
+def test_a_bank_gives_what_is_drawn_and_depends_on_its_seed_alone() -> None:
+    bank, again, other = (ResponseBank([seed, 1], N, SR, size=3) for seed in (5, 5, 6))
+    rng = np.random.default_rng(0)
+    kinds = [("way", "_ways"), ("place", "_places"), ("recorder", "_recorders")]
+    for name, held in kinds:
+        taken = {getattr(bank, name)(rng).tobytes() for _ in range(60)}
+        assert taken == {response.tobytes() for response in getattr(again, held)}
+        assert not taken & {response.tobytes() for response in getattr(other, held)}
+
+
+def test_copies_from_a_bank_are_as_various_as_the_generator_is() -> None:
+    bank = ResponseBank([1], N, SR, size=8)
+    copies = {
+        field_copy(burst(), FieldRule(), np.random.default_rng(seed), sr=SR, backgrounds=burst(5)[None], bank=bank)
+        .tobytes()
+        for seed in range(50)
+    }  # fmt: skip
+    assert len(copies) == 50
+
+
+@given(st.integers(0, 2**20), st.integers(2, 60), st.integers(2, 60))
+def test_masks_take_out_at_most_their_share_and_leave_the_rest(seed: int, n_mels: int, n_frames: int) -> None:
+    picture = np.random.default_rng(seed).standard_normal((n_mels, n_frames)).astype(np.float32)
+    copy = masked(picture, 1.0, np.random.default_rng(seed))
+    gone = copy != picture
+    bands, frames = gone.all(axis=1).sum(), gone.all(axis=0).sum()
+    assert 1 <= bands <= max(1, round(MOST_BANDS * n_mels))
+    assert 1 <= frames <= max(1, round(MOST_FRAMES * n_frames))
+    assert gone.sum() == bands * n_frames + frames * n_mels - bands * frames
+    assert np.array_equal(masked(picture, 0.0, np.random.default_rng(seed)), picture)

@@ -131,7 +131,7 @@ class TestTogether:
         taken: list[Target] = []
 
         def listed() -> Any:
-            for target in list_targets([str(folder / "5.wav")]) * 40:
+            for target in [*list_targets([str(folder / "5.wav")])] * 40:
                 taken.append(target)
                 yield target
 
