@@ -1,6 +1,8 @@
 # Four verbs and what they need. Each sets itself up; `python3` (3.11 or newer), git and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
+# tests start many processes; each would compile anew whatever it imports
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
 .PHONY: demo install install-dev test test-slow test-all check bench field-model lock clean

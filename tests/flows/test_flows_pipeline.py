@@ -175,7 +175,11 @@ class TestEvaluate:
         assert metrics["default"] == "small-cnn"
         assert set(metrics["models"]) == {"small-cnn", "logistic"}
         lines = figures(metrics)
-        assert [line.split()[0] for line in lines] == ["small-cnn", "logistic", "synthetic"]
+        for name in ("small-cnn", "logistic"):  # one after the other: what was counted, then what it means for a day
+            counted, day = (line for line in lines if line.startswith(name))
+            assert counted.split()[:3] == [name, "test", str(metrics["models"][name]["test"]["n"])]
+            assert f"{metrics['models'][name]['figures']['test']['recorder_day']['false_alarms_per_day']:,.0f} f" in day
+        assert [line.split()[0] for line in lines[::2]] == ["small-cnn", "logistic", "synthetic"]
         page = (out / "report.html").read_text()
         assert "logistic" in page
         assert "small-cnn" in page
