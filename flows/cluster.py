@@ -71,11 +71,16 @@ def open_cluster(
                 yield address
 
 
+_NO_WORKERS_S = "300 s"
+
+
 @contextmanager
 def _open_local(profile: LocalProfile) -> Iterator[str]:
     before_they_start = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ONE_THREAD.items()}
     # a unit that two workers died of is done apart (`tasks.fanout`): on one machine more deaths would prove no more
     before_they_start |= {"distributed.scheduler.allowed-failures": 1}
+    # nobody else brings workers here: if none is left, and none comes back, the run ends instead of waiting for ever
+    before_they_start |= {"distributed.scheduler.no-workers-timeout": _NO_WORKERS_S}
     with (
         dask.config.set(before_they_start),
         LocalCluster(

@@ -23,6 +23,7 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from distributed import Client, Future, KilledWorker, as_completed
+from distributed.scheduler import NoWorkerError
 
 from gunshot.errors import RunError
 
@@ -67,7 +68,7 @@ def fan_out(
     Raises
     ------
     RunError
-        If a unit that ran alone killed several workers, or the scheduler is lost.
+        If a unit that ran alone killed several workers, no worker is left, or the scheduler is lost.
     """
     if scheduler is None:
         yield from map(function, items)
@@ -92,6 +93,11 @@ def fan_out(
                     suspects.append(unit._replace(alone=True))
                 else:
                     running.add(under_way.submit(_Unit(unit.item, after_deaths)))
+            except NoWorkerError as error:
+                raise RunError(
+                    f"no worker is left at {scheduler}, and none has come ({error}); see the workers' logs, then run "
+                    "again: what is done is not done twice"
+                ) from error
             except CancelledError as error:
                 raise RunError(
                     f"the Dask scheduler at {scheduler} was lost; run again, what is done is not done twice"

@@ -253,6 +253,14 @@ class TestKilledWorkers:
             list(fan_out(one_worker, unit, range(5), after_deaths=lambda item: unit(item)))
         assert len(list(tmp_path.iterdir())) == 6
 
+    def test_a_cluster_whose_last_worker_is_gone_ends_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("flows.cluster._NO_WORKERS_S", "1 s")
+        with open_cluster(1) as address:
+            with Client(address, set_as_default=False) as client:
+                client.retire_workers(close_workers=True)  # the nanny takes it for wanted, and starts none anew
+            with pytest.raises(RunError, match=f"no worker is left at {address}"):
+                list(fan_out(address, str, range(3)))
+
     def test_a_lost_scheduler_ends_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # what a client does when the connection is gone: it cancels all it waits for
         def submit(client: Client, function: Callable[[int], int], item: int, **_: object) -> Any:

@@ -12,7 +12,7 @@ from gunshot.clips import features
 from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.models.registry import resolve_model
 from gunshot.preprocess.rows import clips_of_rows
-from gunshot.recipe import Recipe
+from gunshot.recipe import read_recipe
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def test_it_is_small_and_whole(field: Bundle) -> None:
     assert not [file for file in files if file.suffix in {".pkl", ".pickle", ".wav", ".flac", ".ogg"}]
 
 
-def test_it_reads_the_default_recipe(field: Bundle) -> None:
-    assert field.recipe.digest == Recipe().digest
+def test_it_reads_the_recipe_that_the_command_which_builds_it_gives(field: Bundle) -> None:
+    assert field.recipe.digest == read_recipe(Path(field.uri).parent / "field.toml").digest
 
 
 def test_it_was_not_trained_on_sound_that_forbids_shipping(field: Bundle) -> None:
