@@ -10,12 +10,8 @@ input.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import json
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -24,9 +20,21 @@ from flows.commands.adapt import adapt
 from flows.commands.datasets import datasets
 from flows.commands.export import export
 from flows.commands.models import model_option, models
+from flows.commands.options import (
+    AUDIO_HELP,
+    cluster_options,
+    failed_option,
+    finish,
+    inputs_argument,
+    json_option,
+    labels_option,
+    said_failures,
+    said_states,
+)
 from flows.commands.peers import peers
 from flows.commands.reproduce import reproduce
 from flows.commands.results import results
+from flows.commands.score import score
 from flows.commands.store import store
 from flows.commands.synthesize import synthesize
 from gunshot import __version__
@@ -34,7 +42,6 @@ from gunshot.errors import (
     DatasetError,
     GunshotError,
     LeaseError,
-    ManifestError,
     RunError,
     StorageError,
     StoreDamagedError,
@@ -90,62 +97,6 @@ def _show(error: click.ClickException) -> None:
     click.echo(f"gunshot: {message.rstrip('.')}{more}", err=True)
 
 
-def _finish(summary: Any, lines: list[str], as_json: bool) -> None:
-    """Print a command's result for a person, or for a machine."""
-    if as_json:
-        content = dataclasses.asdict(summary) if dataclasses.is_dataclass(summary) else summary
-        click.echo(json.dumps(content, default=str))
-    else:
-        click.echo("\n".join(lines))
-
-
-def _states(states: dict[str, int]) -> str:
-    return " + ".join(f"{count} {state}" for state, count in states.items()) or "none"
-
-
-def _failures(failures: list[dict[str, str]], most: int = 10) -> list[str]:
-    lines = [f"  {row['state']}: {row['path']}: {row['reason']}" for row in failures[:most]]
-    return lines + ([f"  ... and {len(failures) - most} more"] if len(failures) > most else [])
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def decorate(function: Any) -> Any:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-_inputs = click.argument("inputs", nargs=-1, metavar="INPUT...")
-_labels = click.option("--labels", metavar="CSV", help="Label table: path, label and optional segments.")
-
-
-def _cluster(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the work is done; a mistake in it is told before a flow is loaded."""
-
-    @functools.wraps(function)
-    def checked(**parameters: Any) -> Any:
-        from flows.clusters.choice import choose_profile
-
-        choose_profile(*(parameters[name] for name in ("workers", "scheduler", "cluster")))
-        return function(**parameters)
-
-    return _cluster_options(checked)  # type: ignore[no-any-return]
-
-
-_cluster_options = _options(
-    click.option("--workers", type=int, metavar="N", help="Local workers; one a core by default, 0 for none."),
-    click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that is running, such as tcp://host:8786."),
-    click.option("--cluster", metavar="PROFILE", help="A cluster profile: a YAML file or a shipped one's name."),
-)
-_failed = click.option(
-    "--max-failed-fraction", type=float, default=0.1, show_default=True, help="More failures than this fail the run."
-)
-_audio_help = "INPUT is a file, a folder, a glob or an s3:// prefix."
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="gunshot")
 def cli() -> None:
@@ -165,21 +116,21 @@ def cli() -> None:
     "--audio", metavar="DIR", help="Labelled recordings (a folder with labels.csv) instead of synthetic sound."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@_cluster
-@_json
+@cluster_options
+@json_option
 def demo(as_json: bool, **parameters: Any) -> None:
     """Run the whole pipeline on a small corpus and write a report."""
     from flows.demo import demo as run
 
     summary = run(**parameters)
-    _finish(summary, [*summary.lines(), f"report: {summary.report}"], as_json)
+    finish(summary, [*summary.lines(), f"report: {summary.report}"], as_json)
 
 
-@cli.command(epilog=_audio_help)
-@_inputs
+@cli.command(epilog=AUDIO_HELP)
+@inputs_argument
 @click.option("--out", required=True, metavar="FILE.parquet", help="Where the manifest goes.")
-@_labels
-@_json
+@labels_option
+@json_option
 def manifest(inputs: tuple[str, ...], out: str, labels: str | None, as_json: bool) -> None:
     """List recordings and their labels as one table."""
     from gunshot.manifest.sources import build_manifest
@@ -188,21 +139,21 @@ def manifest(inputs: tuple[str, ...], out: str, labels: str | None, as_json: boo
     table = build_manifest(list(inputs), labels=labels)
     write_manifest(table, out)
     summary = {"manifest": out, "n_rows": table.num_rows, "digest": manifest_digest(table)}
-    _finish(summary, [dataset_table(table), "", counts_table(table), f"manifest: {out}"], as_json)
+    finish(summary, [dataset_table(table), "", counts_table(table), f"manifest: {out}"], as_json)
 
 
-@cli.command(epilog=_audio_help)
-@_inputs
+@cli.command(epilog=AUDIO_HELP)
+@inputs_argument
 @click.option("--store", required=True, metavar="URI", help="The feature store.")
-@_labels
+@labels_option
 @click.option("--recipe", metavar="TOML", help="Feature configuration; the default one if not given.")
-@_cluster
-@_failed
+@cluster_options
+@failed_option
 @click.option(
     "--file-limit-s", type=float, default=300.0, show_default=True, metavar="S", help="Longest time for one recording."
 )
 @click.option("--plan", "only_plan", is_flag=True, help="Say what a run would do, and do nothing.")
-@_json
+@json_option
 def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parameters: Any) -> None:
     """Cut clips from recordings and write them with their features into a store; a rerun does only what is missing."""
     if only_plan:
@@ -210,17 +161,17 @@ def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parame
 
         names = ("store", "labels", "recipe", "workers")
         plan = plan_preprocess(list(inputs), **{name: parameters[name] for name in names})
-        _finish(plan, plan.lines(), as_json)
+        finish(plan, plan.lines(), as_json)
         return
     from flows.preprocess import preprocess as run
 
     summary = run(inputs=list(inputs), **parameters)
     lines = [
-        f"{summary.n_rows} rows = {_states(summary.states)}; {summary.n_computed} computed now",
-        *_failures(summary.failures),
+        f"{summary.n_rows} rows = {said_states(summary.states)}; {summary.n_computed} computed now",
+        *said_failures(summary.failures),
         f"store: {summary.store}",
     ]
-    _finish(summary, lines, as_json)
+    finish(summary, lines, as_json)
 
 
 @cli.command()
@@ -243,15 +194,15 @@ def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parame
     help="What the threshold keeps to: 'miss 1%', '10 a day', 'fpr 0.2%' (the default), or a threshold.",
 )
 @click.option("--max-fpr", type=float, metavar="RATE", help="Short for --operating-point 'fpr RATE'.")
-@_cluster
-@_json
+@cluster_options
+@json_option
 def train(assign: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     """Train a model on a store."""
     from flows.train import train as run
 
     digest = run(assign=list(assign), **parameters)
     out = parameters["out"]
-    _finish({"bundle": out, "digest": digest}, [f"bundle: {out} ({digest})"], as_json)
+    finish({"bundle": out, "digest": digest}, [f"bundle: {out} ({digest})"], as_json)
 
 
 @cli.command()
@@ -273,7 +224,7 @@ def train(assign: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     metavar="N",
     help="True shots a day for which the precision is told; may be given again. [default: 1, 10, 100]",
 )
-@_json
+@json_option
 def evaluate(
     store: str, model: str, out: str, candidates_per_hour: float, shots_per_day: tuple[float, ...], as_json: bool
 ) -> None:
@@ -285,59 +236,8 @@ def evaluate(
         store=store, models=[model], out=out, candidates_per_hour=candidates_per_hour,
         shots_per_day=list(shots_per_day) or None,
     )  # fmt: skip
-    _finish(metrics, [*figures(metrics), f"report: {out}/report.html"], as_json)
+    finish(metrics, [*figures(metrics), f"report: {out}/report.html"], as_json)
 
 
-@cli.command(epilog=_audio_help)
-@_inputs
-@model_option
-@click.option(
-    "--operating-point",
-    metavar="NAME|NUMBER",
-    help="Which of its operating points, such as 'miss 1%' or '10 a day', or a threshold; its default if not given.",
-)
-@click.option("--out", required=True, metavar="URI", help="Where the results are, or will be.")
-@click.option("--deployments", metavar="CSV", help="Where recorders stood, in which time zone and with which clock.")
-@_cluster
-@_failed
-@click.option(
-    "--file-limit-s",
-    type=float,
-    default=300.0,
-    show_default=True,
-    metavar="S",
-    help="Longest time for one recording, and for each hour of a long one.",
-)
-@click.option(
-    "--settle-s",
-    type=float,
-    default=0.0,
-    show_default=True,
-    metavar="S",
-    help="Leave local files that were changed within S seconds for the next run.",
-)
-@click.option("--channels", default="mix", show_default=True, metavar="TEXT", help="Also each, or a channel's number.")
-@click.option("--exhaustive", is_flag=True, help="Sliding clips instead of onsets: slow, and blind to nothing.")
-@click.option(
-    "--keep-candidates", type=float, metavar="SCORE", help="Keep all candidates from this score on (candidates/)."
-)
-@_json
-def score(inputs: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
-    """Find gunshots in recordings; a rerun scores only what is new."""
-    if not inputs:
-        raise ManifestError("nothing to score: give a file, a folder, a glob or an s3:// prefix as INPUT")
-    from flows.score import score as run
-
-    summary = run(inputs=list(inputs), **parameters)
-    lines = [
-        f"{summary.n_listed} recordings = {_states(summary.states)}; {summary.n_scored} scored now",
-        *_failures(summary.failures),
-        *([f"{summary.n_left} left for the next run: changed a moment ago"] if summary.n_left else []),
-        f"{summary.n_detections} detections in {summary.listened_s / 3600:.2f} h",
-        f"results: {summary.results} (detections.csv, recordings.csv)",
-    ]
-    _finish(summary, lines, as_json)
-
-
-for group in (synthesize, datasets, store, results, reproduce, models, peers, adapt, export):
+for group in (score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export):
     cli.add_command(group)

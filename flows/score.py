@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from os import sched_getaffinity
+from pathlib import PurePosixPath
+from typing import Annotated
 from uuid import uuid4
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.cluster import open_cluster
 from flows.clusters.choice import choose_profile
+from flows.forms import field
 from gunshot.errors import ParameterError, RunError
-from gunshot.models.bundle import load_bundle
-from gunshot.scoring.keys import Provenance
-from gunshot.scoring.plan import ScoringPlan, plan_scoring
-from gunshot.scoring.results import count_listed, done_keys, write_csv
+from gunshot.scoring.dryrun import ScoringEstimate, estimate_scoring
+from gunshot.scoring.job import ScoringJob, prepare_scoring
+from gunshot.scoring.morning import Morning, tell_morning
+from gunshot.scoring.plan import ScoringPlan
+from gunshot.scoring.results import count_listed, write_csv
 from gunshot.scoring.rule import ScoringRule
-from gunshot.scoring.targets import list_targets
-from gunshot.scoring.timestamps import load_deployments
-from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from gunshot.storage import delete_leftovers, lease
 from tasks import artifacts
-from tasks.score import score_batches
+from tasks.morning import show_estimate, show_morning
+from tasks.score import Throughput, score_batches
 
-__all__ = ["ScoreSummary", "score"]
+__all__ = ["ScoreSummary", "check_parameters", "plan_run", "score"]
 
 _USABLE = ("ok", "short")
 
@@ -47,6 +52,13 @@ class ScoreSummary:
         ``path``, ``state`` and ``reason`` of recordings that are not ``ok``, the first thousand.
     n_left : int
         Files beside the listed ones that are left for the next run: they were written to a moment ago.
+    n_outside, n_unknown : int
+        Recordings beside the listed ones that start outside of the period that was asked for, and listed ones whose
+        start was not known before they were read.
+    throughput : Throughput or None
+        None where there was nothing to score.
+    morning : Morning or None
+        What all results of this model and rule tell, of earlier runs too.
     """
 
     results: str
@@ -57,25 +69,75 @@ class ScoreSummary:
     listened_s: float
     failures: list[dict[str, str]]
     n_left: int = 0
+    n_outside: int = 0
+    n_unknown: int = 0
+    throughput: Throughput | None = None
+    morning: Morning | None = None
 
 
-@flow(name="score", flow_run_name="score {out}")
+def check_parameters(max_failed_fraction: float, file_limit_s: float, settle_s: float) -> None:
+    """Refuse what Prefect's form would refuse, in the words of the command line.
+
+    Parameters
+    ----------
+    max_failed_fraction, file_limit_s, settle_s : float
+        Of `score`.
+
+    Raises
+    ------
+    ParameterError
+        If one is out of its bounds.
+    """
+    if not 0 <= max_failed_fraction <= 1:
+        raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
+    if not file_limit_s > 0:
+        raise ParameterError(f"--file-limit-s must be more than 0 s; got {file_limit_s:g}")
+    if not settle_s >= 0:
+        raise ParameterError(f"--settle-s must be 0 s or more; got {settle_s:g}")
+
+
+def _run_name() -> str:
+    """``score 2026-11-22 site-A``: the period if one was asked for, else the day of the run; and what is scored."""
+    given = flow_run.parameters
+    since, until = (given.get(name) for name in ("since", "until"))
+    if since or until:
+        when = f"{since.date() if since else ''}..{until.date() if until else ''}"
+    else:
+        when = str(flow_run.scheduled_start_time.date())
+    names = [PurePosixPath(uri).name or uri for uri in given["inputs"]]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"score {when} {' '.join(names[:3])}{more}"
+
+
+@flow(name="score", flow_run_name=_run_name)
 def score(
-    inputs: list[str],
-    model: str,
-    out: str,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    cluster: str | None = None,
-    max_failed_fraction: float = 0.1,
-    operating_point: str | None = None,
-    file_limit_s: float = 300.0,
-    settle_s: float = 0.0,
-    channels: str = "mix",
-    exhaustive: bool = False,
-    keep_candidates: float | None = None,
-    deployments: str | None = None,
-) -> ScoreSummary:
+    inputs: Annotated[list[str], field("Files, folders, globs or s3:// prefixes with recordings.", min_length=1)],
+    model: Annotated[str, field("A bundle, NAME, NAME@champion or field.", min_length=1)],
+    out: Annotated[str, field("Where the results are, or will be.", min_length=1)],
+    workers: Annotated[int | None, field("Local workers; one a core if empty, 0 for none.", ge=0)] = None,
+    scheduler: Annotated[str | None, field("Address of a Dask scheduler to use instead.")] = None,
+    cluster: Annotated[str | None, field("A cluster profile to use instead.")] = None,
+    max_failed_fraction: Annotated[float, field("More failed recordings than this fail the run.", ge=0, le=1)] = 0.1,
+    operating_point: Annotated[
+        str | None, field("Such as 'miss 1%' or '10 a day', or a threshold; the bundle's default if empty.")
+    ] = None,
+    file_limit_s: Annotated[
+        float, field("Longest time for a recording, and for each hour of a long one [s].", gt=0)
+    ] = 300.0,
+    settle_s: Annotated[float, field("Leave local files that were changed within so many seconds [s].", ge=0)] = 0.0,
+    channels: Annotated[str, field("mix, each, or a channel's number.", pattern=r"^(mix|each|0|[1-9][0-9]*)$")] = "mix",
+    exhaustive: Annotated[bool, field("Sliding clips instead of the gate's onsets: slow.")] = False,
+    keep_candidates: Annotated[float | None, field("Keep all candidates from this score on.", ge=0, le=1)] = None,
+    deployments: Annotated[str | None, field("A CSV that says where recorders stood and how their clocks ran.")] = None,
+    since: Annotated[
+        datetime | None, field("Only recordings that start from here on; those of unknown start too.")
+    ] = None,
+    until: Annotated[datetime | None, field("Only recordings that start before this.")] = None,
+    plan: Annotated[bool, field("Say what a run would do and take; score nothing.")] = False,
+    sample: Annotated[
+        float, field("Probability with which a candidate below the threshold is kept.", ge=0, le=1)
+    ] = 0.0,
+) -> ScoreSummary | ScoringEstimate:
     """Score recordings that this model has not scored yet.
 
     Parameters
@@ -112,50 +174,93 @@ def score(
         them without reading a recording again.
     deployments : str, optional
         A CSV that says where recorders stood and how their clocks ran (`gunshot.scoring.timestamps`).
+    since, until : datetime, optional
+        Only recordings that start in this period, by their names and the table of deployments; UTC where no offset is
+        given. Those whose start is not known so are included, and counted.
+    plan : bool
+        Say what a run would do, measured on a few recordings; nothing is written.
+    sample : float
+        Probability with which a candidate below the threshold is kept, for a person to check: from it the misses in
+        service are estimated. Another rule to the ledger.
 
     Returns
     -------
-    ScoreSummary
-        Counts that reconcile.
+    ScoreSummary or ScoringEstimate
+        Counts that reconcile; with `plan`, what there is to do.
     """
     choose_profile(workers, scheduler, cluster)  # a mistake in it is told before any work, and if there is none
-    if not 0 <= max_failed_fraction <= 1:
-        raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
-    if not file_limit_s > 0:
-        raise ParameterError(f"--file-limit-s must be more than 0 s; got {file_limit_s:g}")
-    if not settle_s >= 0:
-        raise ParameterError(f"--settle-s must be 0 s or more; got {settle_s:g}")
-    rule = ScoringRule(channels, exhaustive, keep_candidates)
-    places = load_deployments(deployments) if deployments else NO_DEPLOYMENTS
-    bundle = load_bundle(model, operating_point)
-    provenance = Provenance(bundle.digest, bundle.recipe.digest, rule.canonical)
-    targets = list_targets(inputs, settle_s=settle_s)
+    check_parameters(max_failed_fraction, file_limit_s, settle_s)
+    asked = {
+        "operating_point": operating_point, "settle_s": settle_s, "deployments": deployments, "since": since,
+        "until": until,
+    }  # fmt: skip
+    job = prepare_scoring(inputs, model, ScoringRule(channels, exhaustive, keep_candidates, sample), **asked)
+    if plan:
+        estimate = plan_run(job, out, workers, scheduler, cluster)
+        show_estimate(estimate)
+        return estimate
     with lease(out) as held:
-        plan = plan_scoring(targets, done_keys(out, provenance), provenance)
-        if plan.n_recordings:
+        work, throughput = job.plan(out), None
+        if work.n_recordings:
             with open_cluster(workers, scheduler, cluster) as address:
-                score_batches(
-                    model, bundle.digest, out, plan, address, operating_point, rule, uuid4().hex, file_limit_s, places
-                )
-        summary = _summary(out, provenance, plan, targets.n_left)
+                throughput = score_batches(
+                    model, job.bundle.digest, out, work, address, operating_point, job.rule, uuid4().hex, file_limit_s,
+                    job.deployments,
+                )  # fmt: skip
         held.check()
         delete_leftovers(out)  # of workers that were killed
         for kind in ("detections", "recordings"):
             write_csv(out, kind)
+        summary = _summary(out, job, work, throughput)
+    _show(summary)
+    _fail_on_failures(summary, max_failed_fraction)
+    return summary
+
+
+def plan_run(
+    job: ScoringJob, out: str, workers: int | None = None, scheduler: str | None = None, cluster: str | None = None
+) -> ScoringEstimate:
+    """Say what a run would do; nothing is written.
+
+    Parameters
+    ----------
+    job : ScoringJob
+        What was asked for.
+    out : str
+        Where the results are, or will be.
+    workers : int, optional
+        Of this machine, one a core if not given.
+    scheduler, cluster : str, optional
+        How many workers these have is not known: the time is then that of one.
+
+    Returns
+    -------
+    ScoringEstimate
+        Measured on this machine.
+    """
+    elsewhere = scheduler is not None or cluster is not None
+    n_workers = 1 if elsewhere else len(sched_getaffinity(0)) if workers is None else max(1, workers)
+    return estimate_scoring(job.plan(out), job.period, job.bundle, job.rule, workers=n_workers)
+
+
+def _show(summary: ScoreSummary) -> None:
     if summary.failures:
         artifacts.table("score-failures", summary.failures, "Recordings that are not ok, with reasons")
+    assert summary.morning is not None
+    show_morning(summary.morning, summary.throughput)
+
+
+def _fail_on_failures(summary: ScoreSummary, max_failed_fraction: float) -> None:
     failed = summary.n_listed - sum(summary.states.get(state, 0) for state in _USABLE)
     if failed > max_failed_fraction * summary.n_listed:
         raise RunError(
             f"{failed} of {summary.n_listed} recordings failed, more than --max-failed-fraction "
-            f"{max_failed_fraction:g} "
-            f"allows; reasons are in {out}/recordings.csv"
+            f"{max_failed_fraction:g} allows; reasons are in {summary.results}/recordings.csv"
         )
-    return summary
 
 
-def _summary(out: str, provenance: Provenance, plan: ScoringPlan, n_left: int) -> ScoreSummary:
-    counts = count_listed(out, provenance, plan.keys)
+def _summary(out: str, job: ScoringJob, plan: ScoringPlan, throughput: Throughput | None) -> ScoreSummary:
+    counts = count_listed(out, job.provenance, plan.keys)
     if counts.states.total() != plan.keys.size:
         raise RunError(
             f"{plan.keys.size} recordings were listed, {counts.states.total()} have a row in {out}: run again"
@@ -168,5 +273,9 @@ def _summary(out: str, provenance: Provenance, plan: ScoringPlan, n_left: int) -
         counts.n_detections,
         counts.listened_s,
         counts.failures,
-        n_left,
+        job.period.targets.n_left,
+        job.period.n_outside,
+        job.period.n_unknown,
+        throughput,
+        tell_morning(out, job.bundle, job.rule, job.deployments),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 
+from distributed import Client
 from prefect import task
 
 from gunshot.scoring.plan import ScoringPlan
@@ -15,7 +18,32 @@ from tasks.artifacts import stage
 from tasks.fanout import fan_out
 from tasks.retries import TRANSIENT
 
-__all__ = ["score_batches"]
+__all__ = ["Throughput", "score_batches"]
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """How fast a run scored.
+
+    Attributes
+    ----------
+    n_recordings : int
+        Recordings scored.
+    read_s, elapsed_s : float
+        Sound read, and the time it took, without the start of workers [s].
+    n_workers : int
+        Workers that were there at the end; 1 where everything is done in one process.
+    """
+
+    n_recordings: int
+    read_s: float
+    elapsed_s: float
+    n_workers: int
+
+    @property
+    def times_real_time(self) -> float:
+        """Sound read over the time it took."""
+        return self.read_s / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
 
 @task(name="score-batches", **TRANSIENT)
@@ -30,7 +58,7 @@ def score_batches(
     run_id: str = "",
     file_limit_s: float = 300.0,
     deployments: Deployments = NO_DEPLOYMENTS,
-) -> float:
+) -> Throughput:
     """Score batches and write their tables.
 
     Parameters
@@ -57,10 +85,10 @@ def score_batches(
 
     Returns
     -------
-    float
-        Sound read [s].
+    Throughput
+        How fast it went.
     """
-    read_s = 0.0
+    began, read_s, n_recordings = perf_counter(), 0.0, 0
     with stage("score", plan.n_recordings, "recordings") as advance:
         limit_s = None if scheduler is None else file_limit_s
         work = partial(
@@ -70,5 +98,13 @@ def score_batches(
         # a recording that kills its worker, or is killed for taking too long, is found in a process apart
         for outcome in fan_out(scheduler, work, plan, after_deaths=partial(work, apart=True)):
             read_s += outcome.read_s
+            n_recordings += sum(outcome.states.values())
             advance(sum(outcome.states.values()), note=f"{outcome.n_detections} detections")
-    return read_s
+    return Throughput(n_recordings, read_s, perf_counter() - began, _count_workers(scheduler))
+
+
+def _count_workers(scheduler: str | None) -> int:
+    if scheduler is None:
+        return 1
+    with Client(scheduler, set_as_default=False) as client:
+        return max(1, len(client.nthreads()))

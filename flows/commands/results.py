@@ -116,6 +116,9 @@ def compact(uri: str, as_json: bool) -> None:
 @click.option("--channels", default="mix", show_default=True, metavar="TEXT", help="As the recordings were scored.")
 @click.option("--exhaustive", is_flag=True, help="As the recordings were scored.")
 @click.option("--keep-candidates", type=float, required=True, metavar="SCORE", help="As the recordings were scored.")
+@click.option(
+    "--sample", type=float, default=0.0, show_default=True, metavar="P", help="As the recordings were scored."
+)
 @_json
 def rethreshold(
     uri: str,
@@ -149,3 +152,96 @@ def rethreshold(
         f"{done.n_there} were there",
     ]
     _finish(done, lines, as_json)
+
+
+@results.command()
+@_uri
+@click.option("--out", required=True, metavar="CSV", help="Where the table goes.")
+@click.option(
+    "--temperature-c", type=float, default=20.0, show_default=True, metavar="C", help="Of the air, for the sound's way."
+)
+@_json
+def incidents(uri: str, out: str, temperature_c: float, as_json: bool) -> None:
+    """Join detections of several recorders into incidents, and write them as CSV.
+
+    \b
+    Example:  gunshot results incidents results --out incidents.csv
+    """  # noqa: D301
+    from gunshot.scoring.incidents import find_incidents
+    from gunshot.scoring.results import read_table
+    from gunshot.scoring.results.csvfiles import write_table
+
+    table = find_incidents(read_table(uri, "detections"), temperature_c=temperature_c)
+    write_table(table, out)
+    n_joined = sum(count > 1 for count in table.column("n_detections").to_pylist())
+    content = {"incidents": out, "n_incidents": table.num_rows, "n_joined": n_joined}
+    _finish(content, [f"{table.num_rows} incidents, {n_joined} of several detections", f"incidents: {out}"], as_json)
+
+
+@results.command()
+@_uri
+@click.option("--model", metavar="DIGEST", help="Of which model, where the results hold several.")
+@click.option("--deployments", metavar="CSV", help="Says the time zones of sites; days are UTC without.")
+@click.option("--out", metavar="CSV", help="Where the table goes; it is printed if not given.")
+@_json
+def hours(uri: str, model: str | None, deployments: str | None, out: str | None, as_json: bool) -> None:
+    """Tell how long each recorder listened, day by day: "no shots" is not "not listening".
+
+    \b
+    Example:  gunshot results hours results
+    """  # noqa: D301
+    from gunshot.scoring.hours import listening_hours
+    from gunshot.scoring.results.csvfiles import table_csv, write_table
+    from gunshot.scoring.timestamps import load_deployments
+
+    zones = load_deployments(deployments).time_zones() if deployments else None
+    table = listening_hours(_of_one_model(uri, model), time_zones=zones)
+    if out is not None:
+        write_table(table, out)
+    rows = [{name: str(v) if name == "day" and v else v for name, v in row.items()} for row in table.to_pylist()]
+    _finish({"hours": rows}, [f"hours: {out}"] if out else table_csv(table).splitlines(), as_json)
+
+
+def _of_one_model(uri: str, model: str | None) -> Any:
+    import pyarrow.compute as pc
+
+    from gunshot.errors import ParameterError
+    from gunshot.scoring.results import read_table
+
+    table = read_table(uri, "recordings")
+    digests = sorted(set(table.column("model_digest").to_pylist()))
+    chosen = [digest for digest in digests if digest.startswith(model or "")]
+    if len(chosen) > 1 or (model and not chosen):
+        raise ParameterError(f"--model must name one of {', '.join(digests)} in {uri}; got {model or 'none'}")
+    if not chosen:
+        return table
+    table = table.filter(pc.equal(table.column("model_digest"), chosen[0]))
+    rules = sorted(set(table.column("rule").to_pylist()))
+    return table.filter(pc.equal(table.column("rule"), rules[0]))  # each rule has read the same sound
+
+
+@results.command()
+@click.argument("table", metavar="SAMPLE.csv")
+@_json
+def misses(table: str, as_json: bool) -> None:
+    """Estimate the shots below the threshold from a sample that a person has labelled.
+
+    \b
+    Example:  gunshot results misses results/review/sample.csv
+    """  # noqa: D301
+    import csv
+    import io
+
+    from gunshot.errors import ManifestError
+    from gunshot.scoring.sampling import estimated_misses
+    from gunshot.storage import read_bytes
+
+    reader = csv.DictReader(io.StringIO(read_bytes(table).decode("utf-8-sig", "replace")))
+    if lacking := sorted({"label", "x_inclusion"} - set(reader.fieldnames or ())):
+        raise ManifestError(f"{table}: column {lacking[0]!r} is missing; give the sample that gunshot score wrote")
+    found = estimated_misses({"label": row["label"], "inclusion": row["x_inclusion"]} for row in reader)
+    lines = [
+        f"{found.n_shots} shots among {found.n_checked} checked sounds from below the threshold",
+        f"about {found.misses:,.0f} shots missed in all that was scored (95%: {found.low:,.0f} to {found.high:,.0f})",
+    ]
+    _finish(found, lines, as_json)

@@ -83,6 +83,31 @@ class ScoringPlan:
         """How many batches there are."""
         return int(self._bounds.size) - 1
 
+    def sizes(self) -> NDArray[np.int64]:
+        """Sizes of what is to be scored.
+
+        Returns
+        -------
+        ndarray of shape (n_recordings,), int64
+            [bytes], batch after batch.
+        """
+        return self._targets.sizes()[self._rows]
+
+    def take(self, places: NDArray[np.int64]) -> tuple[Target, ...]:
+        """Some of what is to be scored.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n,), int64
+            Which, counted as in `sizes`.
+
+        Returns
+        -------
+        tuple of Target
+            In that order.
+        """
+        return self._targets.take(self._rows[places])
+
     def __iter__(self) -> Iterator[ScoringBatch]:
         """Each in turn, of at most 64 recordings or 256 MiB."""
         for begin, end in zip(self._bounds[:-1], self._bounds[1:], strict=True):

@@ -23,8 +23,10 @@ from gunshot.models.bundle import Bundle
 from gunshot.scoring.detections import Detection, level_db, merge_clips, merge_sliding
 from gunshot.scoring.gate import BLOCK_S, Candidates, slide_samples, stream_candidates
 from gunshot.scoring.listening import Listening
+from gunshot.scoring.nights import count_scores
 from gunshot.scoring.pool import ClipPool, PooledScores
 from gunshot.scoring.rule import ScoringRule
+from gunshot.scoring.sampling import inclusions
 from gunshot.scoring.targets import Target
 from gunshot.scoring.timestamps import Deployments, RecordingStart, read_metadata, recording_start
 from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
@@ -46,7 +48,7 @@ class ScoredRecording:
     detections : list of dict
         Its rows of ``detections/``, by channel and time.
     candidates : list of dict
-        Its rows of ``candidates/``, by channel and time; empty without a floor.
+        Its rows of ``candidates/``, by channel and time; empty without a floor and a sample.
     """
 
     row: Row
@@ -164,11 +166,14 @@ class _Heard:
             channel = None if number < 0 else number
             for found in merged(onset_s[mine], score[mine], level[mine], bundle, rule):
                 detections.append(_detection_row(self.target, bundle, self.start, channel, found))
-            if rule.floor is not None:
+            if rule.keeps_candidates:
                 candidates += _candidate_rows(
-                    self.target, bundle, channel, onset_s[mine], score[mine], level[mine], rule.floor
+                    self.target, bundle, rule, channel, onset_s[mine], score[mine], level[mine]
                 )
-        self.row |= {"n_candidates": int(onset_s.size), "n_detections": len(detections)}
+        self.row |= {
+            "n_candidates": int(onset_s.size), "n_detections": len(detections),
+            "score_counts": count_scores(score).tolist(),
+        }  # fmt: skip
         return ScoredRecording(self.row, detections, candidates)
 
 
@@ -275,23 +280,20 @@ def _detection_row(
 def _candidate_rows(
     target: Target,
     bundle: Bundle,
+    rule: ScoringRule,
     channel: int | None,
     onset_s: NDArray[np.float64],
     score: NDArray[np.float32],
     level: NDArray[np.float32],
-    floor: float,
 ) -> list[Row]:
-    kept = score >= floor
+    inclusion = inclusions(target.uri, target.etag, channel, onset_s, score, bundle.operating_point.threshold, rule)
+    kept = inclusion > 0
+    values = zip(*(column[kept].tolist() for column in (onset_s, score, level, inclusion)), strict=True)
+    of_all = {
+        "path": target.path, "uri": target.uri, "channel": channel, "model_digest": bundle.digest,
+        "recipe_digest": bundle.recipe.digest,
+    }  # fmt: skip
     return [
-        {
-            "path": target.path,
-            "uri": target.uri,
-            "channel": channel,
-            "onset_s": time_s,
-            "score": value,
-            "level_db": loud,
-            "model_digest": bundle.digest,
-            "recipe_digest": bundle.recipe.digest,
-        }
-        for time_s, value, loud in zip(onset_s[kept].tolist(), score[kept].tolist(), level[kept].tolist(), strict=True)
+        of_all | {"onset_s": time_s, "score": value, "level_db": loud, "inclusion": probability}
+        for time_s, value, loud, probability in values
     ]

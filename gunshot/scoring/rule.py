@@ -28,6 +28,9 @@ class ScoringRule:
         Sliding clips, a quarter of their length apart, instead of the gate's onsets: slow, and blind to nothing.
     floor : float or None
         Keep all candidates from this score on, whatever the threshold.
+    sample : float
+        Probability with which a candidate below the floor is kept, or below the threshold where there is no floor; from
+        it misses are estimated (`gunshot.scoring.sampling`).
 
     Raises
     ------
@@ -43,6 +46,7 @@ class ScoringRule:
     channels: str = "mix"
     exhaustive: bool = False
     floor: float | None = None
+    sample: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -53,6 +57,13 @@ class ScoringRule:
             )
         if self.floor is not None and not 0.0 <= self.floor <= 1.0:
             raise ParameterError(f"--keep-candidates must be a score in [0, 1]; got {self.floor:g}")
+        if not 0.0 <= self.sample <= 1.0:
+            raise ParameterError(f"--sample must be a probability in [0, 1]; got {self.sample:g}")
+
+    @property
+    def keeps_candidates(self) -> bool:
+        """Whether ``candidates/`` is written."""
+        return self.floor is not None or self.sample > 0
 
     @property
     def canonical(self) -> str:
@@ -62,4 +73,6 @@ class ScoringRule:
             parts.append("exhaustive")
         if self.floor is not None:
             parts.append(f"floor={float(self.floor)!r}")
+        if self.sample > 0:
+            parts.append(f"sample={float(self.sample)!r}")
         return " ".join(parts)

@@ -141,7 +141,7 @@ def score_batch(
         rows.append(found.row | of_all | {"run_id": run_id})
         detections += [row | of_all for row in found.detections]
         candidates += [row | of_all for row in found.candidates]
-    write_batch(results, batch.name, detections, rows, None if rule.floor is None else candidates)
+    write_batch(results, batch.name, detections, rows, candidates if rule.keeps_candidates else None)
     return _outcome(batch.name, table_of(rows, "recordings"), began)
 
 

@@ -16,6 +16,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from prefect.exceptions import ParameterTypeError
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -23,17 +26,60 @@ CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").
 BY_NAME = {deployment["name"]: deployment for deployment in CONFIG["deployments"]}
 
 
+def _flow(name: str) -> Any:
+    path, _, function = BY_NAME[name]["entrypoint"].partition(":")
+    return getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), function)
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_entrypoint_is_a_flow_that_takes_the_parameters(name: str) -> None:
-    path, _, function = BY_NAME[name]["entrypoint"].partition(":")
-    module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
-    signature = inspect.signature(getattr(module, function).fn)
+    signature = inspect.signature(_flow(name).fn)
     signature.bind(**BY_NAME[name]["parameters"])  # raises on an unknown or a missing one
 
 
+@pytest.mark.parametrize("name", BY_NAME)
+def test_parameters_fit_the_form(name: str) -> None:
+    """As Prefect checks them when a person, or the schedule, starts a run."""
+    flow = _flow(name)
+    validate(BY_NAME[name]["parameters"], parameter_schema(flow).model_dump_for_openapi(), raise_on_error=True)
+    flow.validate_parameters(BY_NAME[name]["parameters"])
+
+
+MISTAKES = [
+    {"sample": 1.5}, {"max_failed_fraction": -0.1}, {"settle_s": -1}, {"file_limit_s": 0}, {"channels": "left"},
+    {"channels": "01"}, {"workers": -1}, {"keep_candidates": 2}, {"inputs": []}, {"since": "yesterday"},
+    {"plan": "perhaps"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_the_form_of_scoring_refuses_what_cannot_be(mistake: dict[str, Any]) -> None:
+    with pytest.raises(ParameterTypeError):
+        _flow("score-nightly").validate_parameters(BY_NAME["score-nightly"]["parameters"] | mistake)
+
+
+def test_the_form_of_scoring_says_what_each_field_is() -> None:
+    for name, about in parameter_schema(_flow("score-nightly")).properties.items():
+        assert about["description"].endswith("."), name
+
+
 def test_what_writes_results_runs_one_at_a_time() -> None:
-    for name in ("preprocess", "score-nightly"):
-        assert BY_NAME[name]["concurrency_limit"]["limit"] == 1
+    for name in ("preprocess", "score-nightly", "score-backfill"):
+        assert BY_NAME[name]["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+def test_only_the_nightly_run_has_a_schedule() -> None:
+    (schedule,) = BY_NAME["score-nightly"]["schedules"]
+    assert len(schedule["cron"].split()) == 5
+    assert schedule["timezone"] == "UTC"
+    assert [name for name in BY_NAME if "schedules" in BY_NAME[name]] == ["score-nightly"]
+
+
+def test_a_backfill_writes_into_what_the_nightly_run_writes() -> None:
+    """By the same rule, or the ledger would take every recording for a new one."""
+    nightly, backfill = (BY_NAME[name]["parameters"] for name in ("score-nightly", "score-backfill"))
+    for name in ("inputs", "model", "out", "sample"):
+        assert nightly[name] == backfill[name]
 
 
 def _free_port() -> int:

@@ -207,7 +207,7 @@ class TestScore:
             "--workers", 0, "--max-failed-fraction", 0.2, "--json",
         )  # fmt: skip
         assert ended.code == 0
-        assert one_object(ended.out) == run.printed["score"] | {"n_scored": 0}
+        assert one_object(ended.out) == run.printed["score"] | {"n_scored": 0, "throughput": None}
         assert contents(run.folder / "results") == before
 
     def test_too_many_failures_fail_the_run_after_the_results_are_written(

@@ -6,7 +6,7 @@ Conventions
 
     RESULTS/
       detections/<batch>.parquet   a row a detection, written first
-      candidates/<batch>.parquet   a row a candidate from the rule's floor on, where there is a floor
+      candidates/<batch>.parquet   a row a candidate from the rule's floor on, or of its sample, where it has one
       recordings/<batch>.parquet   a row a recording, written last: the ledger
 
 A recording is done when its row for this content, model, recipe and rule exists in ``recordings/``, unless its state is

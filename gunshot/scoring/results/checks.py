@@ -182,10 +182,11 @@ def _disagreement(results: str, name: str, ledger: pa.Table, there: dict[Any, se
     """How a batch's tables disagree; empty where they agree."""
     if name not in there["detections"]:
         return f"detections/{name}.parquet is not there"
-    has_floor = any("floor=" in rule for rule in ledger.column("rule").unique().to_pylist())
-    if has_floor and name not in there["candidates"]:
+    rules = ledger.column("rule").unique().to_pylist()
+    has_candidates = any("floor=" in rule or "sample=" in rule for rule in rules)
+    if has_candidates and name not in there["candidates"]:
         return f"candidates/{name}.parquet is not there"
-    if has_floor:
+    if has_candidates:
         read_object(results, "candidates", name)
     said = _counts(ledger, [("n_detections", "sum")])
     found = _counts(read_object(results, "detections", name), [("uri", "count")])

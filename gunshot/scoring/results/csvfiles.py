@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 
+import pyarrow as pa
+
 from gunshot.scoring.results.schemas import Kind
 from gunshot.scoring.results.tables import read_table
 from gunshot.storage import join, write_bytes
 
-__all__ = ["write_csv"]
+__all__ = ["csv_cell", "table_csv", "write_csv", "write_table"]
 
 _AT_A_TIME = 10_000
 
@@ -34,24 +36,68 @@ def write_csv(results: str, kind: Kind) -> str:
     StorageError
         If it cannot be written.
     """
-    table = read_table(results, kind)
+    uri = join(results, f"{kind}.csv")
+    write_table(read_table(results, kind), uri)
+    return uri
+
+
+def write_table(table: pa.Table, uri: str) -> None:
+    """Write any table as CSV.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    uri : str
+        Where it goes.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    write_bytes(uri, table_csv(table).encode())
+
+
+def table_csv(table: pa.Table) -> str:
+    """Give a table as the text of a CSV.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+
+    Returns
+    -------
+    str
+        With a line of column names.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(table.column_names)
     for part in table.to_batches(max_chunksize=_AT_A_TIME):  # as Python's objects a table takes ten times the memory
-        columns = [[_plain(value) for value in column.to_pylist()] for column in part.columns]
+        columns = [[csv_cell(value) for value in column.to_pylist()] for column in part.columns]
         writer.writerows(zip(*columns, strict=True))
-    uri = join(results, f"{kind}.csv")
-    write_bytes(uri, text.getvalue().encode())
-    return uri
+    return text.getvalue()
 
 
-def _plain(value: object) -> object:
-    """A cell: lists with spaces between, and no file's name that a spreadsheet would run as a formula."""
+def csv_cell(value: object) -> object:
+    """Say what stands in a cell: lists with spaces between, no file's name that a spreadsheet would run as a formula.
+
+    Parameters
+    ----------
+    value : object
+        Of a table.
+
+    Returns
+    -------
+    object
+        For `csv.writer`.
+    """
     if isinstance(value, str):
         return "'" + value if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
     if isinstance(value, list):
-        return " ".join(f"{item:.4f}" for item in value)
+        return " ".join(f"{item:.4f}" if isinstance(item, float) else str(item) for item in value)
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return "" if value is None else value

@@ -89,6 +89,7 @@ RECORDING_SCHEMA = pa.schema(
         *_PLACE,
         _number("n_candidates", pa.int32()),
         _number("n_detections", pa.int32()),
+        pa.field("score_counts", pa.list_(pa.int32())),
         *_PROVENANCE,
         _RULE,
         _text("run_id"),
@@ -105,6 +106,7 @@ CANDIDATE_SCHEMA = pa.schema(
         _number("onset_s"),
         _number("score", pa.float32()),
         _number("level_db", pa.float32()),
+        _number("inclusion"),
         _text("model_digest"),
         _text("recipe_digest"),
         _RULE,
@@ -131,6 +133,8 @@ def _default(field: pa.Field) -> Any:
         return None
     if field.name == "rule":
         return USUAL_RULE
+    if field.name == "inclusion":
+        return 1.0  # there was no sample: all from the floor on are there
     return "" if pa.types.is_string(field.type) else 0
 
 

@@ -40,7 +40,7 @@ def write_batch(
     detections, recordings : sequence of mapping
         Values by column.
     candidates : sequence of mapping, optional
-        Those too, where the rule has a floor.
+        Those too, where the rule has a floor or a sample.
 
     Raises
     ------
