@@ -62,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     with (home / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/api/health"), 300)
+        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/api/health"), 400)
         yield environment
     finally:
         process.terminate()

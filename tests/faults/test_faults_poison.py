@@ -17,13 +17,17 @@ from gunshot.preprocess.apart import clips_apart
 from gunshot.preprocess.partition import preprocess_partition
 from gunshot.preprocess.rows import clips_of_rows
 from gunshot.recipe import Recipe
+from gunshot.scoring.results.checks import verify_results
 from gunshot.store.layout import StoreHeader, prepare_store
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.store.records import missing_partitions
 from gunshot.store.write import commit_store
 from tasks.preprocess import preprocess_partitions
+from tests.s3.runs import save_model, score, write_archive
 
 N_GOOD = 100  # with the bad ones two partitions
+LIMIT_S = 15.0  # as short as it can be where good files are to keep it on a machine that is busy
+DEATH = "the process that decoded it died 2 times ({}): set aside"
 DECODER = r"""
 import os, signal
 import soundfile
@@ -88,6 +92,7 @@ def assert_good_rows_same(found: FeatureStore, clean: FeatureStore) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("bad_decoder")
 def test_on_workers_each_is_a_row_with_its_reason_and_the_rest_is_unharmed(
     audio: Path, tmp_path: Path, clean: FeatureStore
@@ -96,16 +101,45 @@ def test_on_workers_each_is_a_row_with_its_reason_and_the_rest_is_unharmed(
         (audio / f"{name}.wav").write_bytes(magic + bytes(4000))
     header = prepare_store(str(tmp_path / "store"), build_manifest([str(audio)], probe=False), Recipe())
     with open_cluster(2) as address:
-        assert preprocess_partitions.fn(header.uri, address, file_limit_s=3.0) == N_GOOD + 3
+        assert preprocess_partitions.fn(header.uri, address, file_limit_s=LIMIT_S) == N_GOOD + 3
     assert missing_partitions(header) == ()
     store = finished(header)
     bad = {row["path"]: (row["state"], row["reason"]) for row in store.rows.to_pylist() if row["state"] != "ok"}
     assert bad == {
-        "030a.wav": ("unreadable", "the process that decoded it died 2 times (SIGKILL): set aside"),
-        "031a.wav": ("unreadable", "the process that decoded it died 2 times (SIGSEGV): set aside"),
-        "032a.wav": ("timed out", "not decoded within 3 s"),
+        "030a.wav": ("unreadable", DEATH.format("SIGKILL")),
+        "031a.wav": ("unreadable", DEATH.format("SIGSEGV")),
+        "032a.wav": ("timed out", f"not decoded within {LIMIT_S:g} s"),
     }
     assert_good_rows_same(store, clean)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("bad_decoder")
+def test_scored_on_workers_each_is_a_row_of_the_ledger_and_its_neighbours_are_what_they_would_have_been(
+    tmp_path: Path,
+) -> None:
+    folder = write_archive(tmp_path / "audio", N_GOOD)
+    model = save_model(str(tmp_path / "model"))
+    expected = score(str(folder), model, str(tmp_path / "clean"))
+    # one that kills in the first batch of two; in the second one that hangs, which ends its workers by their limit
+    bad = {"dog/030a.wav": b"KILL", "gunshot/081a.wav": b"HANG"}
+    for path, magic in bad.items():
+        (folder / path).write_bytes(magic + bytes(4000))
+    results = str(tmp_path / "results")
+    with open_cluster(2) as address:
+        found = score(str(folder), model, results, address, file_limit_s=LIMIT_S)
+    rows = {row["path"]: row for row in found["recordings"].to_pylist()}
+    assert {path: (rows[path]["state"], rows[path]["reason"]) for path in bad} == {
+        "dog/030a.wav": ("unreadable", DEATH.format("SIGKILL")),
+        "gunshot/081a.wav": ("timed out", f"not decoded within {LIMIT_S:g} s"),
+    }
+    assert [row for path, row in rows.items() if path not in bad] == expected["recordings"].to_pylist()
+    assert expected["detections"].num_rows > N_GOOD / 2
+    assert found["detections"].equals(expected["detections"])
+    assert list(verify_results(results)) == []
+    # what was judged is done: the next run does not meet it again
+    assert score(str(folder), model, results)["recordings"].equals(found["recordings"])
 
 
 def test_apart_rows_are_what_they_are_here(audio: Path) -> None:

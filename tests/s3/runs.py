@@ -119,14 +119,16 @@ def assert_same(found: FeatureStore, expected: FeatureStore) -> None:
     assert list(verify_generation(found.header)) == []
 
 
-def score(audio: str, model: str, results: str, scheduler: str | None = None) -> dict[str, pa.Table]:
+def score(
+    audio: str, model: str, results: str, scheduler: str | None = None, file_limit_s: float = 300.0
+) -> dict[str, pa.Table]:
     """What the flow does, and its tables."""
     bundle = tried(lambda: load_bundle(model))
     targets = list_targets([audio])
     with lease(results):
         provenance = Provenance(bundle.digest, bundle.recipe.digest)
         plan = plan_scoring(targets, done_keys(results, provenance), provenance)
-        tried(lambda: score_batches.fn(model, bundle.digest, results, plan, scheduler))
+        tried(lambda: score_batches.fn(model, bundle.digest, results, plan, scheduler, file_limit_s=file_limit_s))
         for kind in ("detections", "recordings"):
             write_csv(results, kind)
     return {kind: read_table(results, kind) for kind in ("detections", "recordings")}
