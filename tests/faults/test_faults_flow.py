@@ -95,7 +95,7 @@ class Cluster:
         file.unlink(missing_ok=True)
         self._spawn("scheduler", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
                     "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file))  # fmt: skip
-        wait_until(lambda: file.exists() and file.stat().st_size > 0, 60)
+        wait_until(lambda: file.exists() and file.stat().st_size > 0, 300)
         for number in range(2):
             self._spawn(f"worker{number}", "dask", "worker", "--scheduler-file", str(file), "--nthreads", "1",
                         "--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(self.folder))  # fmt: skip
