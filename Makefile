@@ -28,9 +28,9 @@ test: check
 	$(BIN)/python -m pytest --doctest-modules gunshot
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# what is slow, or starts more servers
+# what is slow, or starts more servers; what only measures is `bench`
 test-slow: install-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --run-slow -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile --run-slow -m slow --ignore tests/benchmarks
 
 test-all: test test-slow
 
