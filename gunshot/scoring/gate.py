@@ -193,9 +193,9 @@ def stream_candidates(
         if listen is not None:
             listen(frames)
         n_read += len(frames)
-        is_silent = is_silent and not np.any(frames)
-        for channel, gate in zip(channels, gates, strict=True):
-            y = mono(frames) if channel is None else np.ascontiguousarray(frames[:, channel])
+        scored = [mono(frames) if channel is None else np.ascontiguousarray(frames[:, channel]) for channel in channels]
+        is_silent = is_silent and not any(np.any(y) for y in scored)  # channels in antiphase leave no mix
+        for channel, gate, y in zip(channels, gates, scored, strict=True):
             if (found := gate.push(y, last=last)) is not None:
                 yield Candidates(*found, n_read / header.sr, is_silent, channel)
 

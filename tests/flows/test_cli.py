@@ -363,7 +363,7 @@ class TestWork:
         assert lines[1] == "  empty: x.wav: the file has 0 bytes"
         n_detections = read_table(str(out), "detections").num_rows
         assert lines[2] == f"{n_detections} detections in {30 / 3600:.2f} h"
-        assert lines[3] == f"results: {out} (detections.csv, recordings.csv)"
+        assert lines[3] == f"results: {out} (detections.csv, recordings.csv, nights.csv, summary.json)"
 
     def test_an_operating_point_is_chosen_at_training_and_at_scoring(
         self, gunshot: Gunshot, place: Place, tmp_path: Path
