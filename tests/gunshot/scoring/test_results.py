@@ -44,7 +44,8 @@ def recording(path: str, **values: Any) -> Row:
     return {
         "path": path, "uri": f"/archive/{path}", "size": 1000, "etag": "1", "state": "ok", "reason": "", "sr": 12_000,
         "n_channels": 1, "duration_s": 60.0, "read_s": 60.0, "silent_s": 0.0, "clipped_s": 0.0, "start_utc": None,
-        "time_source": "not known", **PLACE, "n_candidates": 7, "n_detections": 1, "score_counts": [7] + [0] * 19, **PROVENANCE, "run_id": "", **values,
+        "time_source": "not known", **PLACE, "n_candidates": 7, "n_detections": 1,
+        "score_counts": [7] + [0] * 19, **PROVENANCE, "run_id": "", **values,
     }  # fmt: skip
 
 
