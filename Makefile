@@ -21,6 +21,7 @@ install-dev: .venv/installed-dev
 
 .venv/installed-dev: requirements-dev.lock .venv/installed
 	$(PIP) --require-hashes -r requirements-dev.lock
+	NUMBA_CACHE_DIR=$(CURDIR)/.venv/numba $(BIN)/python tests/warm_numba.py
 	touch $@
 
 # what a change must pass: a few minutes

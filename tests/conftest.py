@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ AUDIO = Path(__file__).resolve().parents[2] / "shared" / "audio"
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="gunshot-test-prefect-")
 # numba's compiled functions, one folder a process: two that compile the same one at once have crashed each other
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="gunshot-test-numba-")
+if (WARM := Path(sys.prefix, "numba")).is_dir():  # what `make install-dev` compiled
+    shutil.copytree(WARM, os.environ["NUMBA_CACHE_DIR"], dirs_exist_ok=True)
 os.environ |= {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
