@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import stat as stat_flags
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
@@ -21,11 +19,12 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from gunshot.audio.content import open_content
 from gunshot.audio.frames import check_frames, mono
 from gunshot.audio.pcm import PlainSamples, plain_header
 from gunshot.audio.probe import AudioHeader, sound_data, wav_data
-from gunshot.errors import AudioError, StorageError, TransientStorageError
-from gunshot.storage import is_remote, read_bytes
+from gunshot.errors import AudioError
+from gunshot.storage import read_bytes
 
 __all__ = ["Recording"]
 
@@ -49,35 +48,6 @@ _LEAST_SR = 1000
 
 _LARGEST_SR = 10_000_000
 """Higher rates come from damaged headers [Hz]: a minute of sound would be a sample."""
-
-
-class _Content(io.BytesIO):
-    """An object in memory for libsndfile, which a damaged header may send to before its beginning: no error of ours."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        try:
-            return super().seek(offset, whence)
-        except (OSError, ValueError):
-            return self.tell()
-
-
-def _open(uri: str, fetch: Callable[[str], bytes]) -> tuple[_Content | io.FileIO, int]:
-    """The file to decode and its size [bytes]: a local file as it is, an object fetched whole."""
-    try:
-        if is_remote(uri):
-            content = fetch(uri)
-            return _Content(content), len(content)
-        path = Path(uri.removeprefix("file://"))
-        status = path.stat()
-        if not stat_flags.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
-            raise AudioError("unreadable", "not a regular file")
-        return io.FileIO(path), status.st_size
-    except (AudioError, TransientStorageError):  # the store's fault, not the file's: tried again, never recorded
-        raise
-    except StorageError as error:
-        raise AudioError("unreadable", str(error)) from error
-    except OSError as error:
-        raise AudioError("unreadable", error.strerror or str(error)) from error
 
 
 class Recording:
@@ -109,7 +79,7 @@ class Recording:
         self._break: str | None = None
         self._plain: PlainSamples | None = None  # else libsndfile decodes
         self._held = (0, np.empty(0, dtype=np.float32))  # a decoded span, and where it begins
-        self._file, self._size = _open(uri, fetch)
+        self._file, self._size = open_content(uri, fetch)
         try:
             self._open_decoder(self._size)
         except BaseException:

@@ -32,6 +32,7 @@ from gunshot.evaluation.calibration import Calibration
 from gunshot.evaluation.choice import ScoredRows
 from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.models.catalogue import MODELS
+from gunshot.models.golden import golden_clips
 from gunshot.models.points import ROWS_NAME, find_point, point_digest, read_points, read_rows, rows_table
 from gunshot.models.scorers import Scorer, scorer_of, weights_name
 from gunshot.recipe import Recipe
@@ -41,7 +42,6 @@ __all__ = [
     "FORMAT",
     "GOLDEN_TOLERANCE",
     "Bundle",
-    "golden_clips",
     "load_bundle",
     "save_bundle",
     "scorer_of",
@@ -53,8 +53,6 @@ GOLDEN_TOLERANCE = 1e-3
 
 NETWORK = "network.npz"
 """What training goes on from; scoring never reads it."""
-
-_N_GOLDEN = 8
 
 
 @dataclass(frozen=True)
@@ -166,29 +164,6 @@ class Bundle:
             If they are damaged or gone.
         """
         return _validation_rows(self.uri, self.details)
-
-
-def golden_clips(recipe: Recipe) -> NDArray[np.float32]:
-    """Clips made from a seed, to check a model by.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Length, lead and rate.
-
-    Returns
-    -------
-    ndarray of shape (8, n_samples), float32
-        Bursts of noise of different decay and level over a quiet background.
-    """
-    rng = np.random.default_rng(1215)
-    time_s = (np.arange(recipe.n_samples) - recipe.lead_samples) / recipe.sr_hz
-    clips = []
-    for index in range(_N_GOLDEN):
-        decay_s = 0.004 * 2.0**index
-        envelope = np.where(time_s >= 0, np.exp(-np.maximum(time_s, 0) / decay_s), 0.0) * 10 ** (-index / 10)
-        clips.append(envelope * rng.standard_normal(time_s.size) * 0.2 + rng.standard_normal(time_s.size) * 1e-3)
-    return np.asarray(clips, dtype=np.float32)
 
 
 def save_bundle(

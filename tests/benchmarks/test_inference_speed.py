@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gunshot.clips import features
-from gunshot.models.bundle import golden_clips, load_bundle
+from gunshot.models.bundle import load_bundle
+from gunshot.models.golden import golden_clips
 from gunshot.models.registry import resolve_model
 from gunshot.models.runtime import BATCH
 

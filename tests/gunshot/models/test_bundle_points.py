@@ -18,8 +18,9 @@ from gunshot.evaluation.choice import ScoredRows, choose_point, choose_points
 from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.evaluation.rules import DEFAULT_RULES, PointRule, parse_rule
 from gunshot.evaluation.site_threshold import refit_threshold
-from gunshot.models.bundle import Bundle, golden_clips, load_bundle, save_bundle
+from gunshot.models.bundle import Bundle, load_bundle, save_bundle
 from gunshot.models.copies import copy_bundle
+from gunshot.models.golden import golden_clips
 from gunshot.models.points import read_rows, rows_table
 from gunshot.recipe import Recipe
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from gunshot.audio.decode import Recording
 from gunshot.errors import ParameterError
-from gunshot.models.bundle import Bundle, golden_clips, load_bundle
+from gunshot.models.bundle import Bundle, load_bundle
+from gunshot.models.golden import golden_clips
 from gunshot.models.runtime import BATCH
 from gunshot.scoring.detections import ECHO_DB, ECHO_S, level_db, merge_clips, merge_sliding
 from gunshot.scoring.gate import slide_samples, stream_candidates

@@ -1,0 +1,35 @@
+"""Golden clips: what a bundle is checked by when it is loaded."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gunshot.recipe import Recipe
+
+__all__ = ["golden_clips"]
+
+_N_GOLDEN = 8
+
+
+def golden_clips(recipe: Recipe) -> NDArray[np.float32]:
+    """Clips made from a seed, to check a model by.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Length, lead and rate.
+
+    Returns
+    -------
+    ndarray of shape (8, n_samples), float32
+        Bursts of noise of different decay and level over a quiet background.
+    """
+    rng = np.random.default_rng(1215)
+    time_s = (np.arange(recipe.n_samples) - recipe.lead_samples) / recipe.sr_hz
+    clips = []
+    for index in range(_N_GOLDEN):
+        decay_s = 0.004 * 2.0**index
+        envelope = np.where(time_s >= 0, np.exp(-np.maximum(time_s, 0) / decay_s), 0.0) * 10 ** (-index / 10)
+        clips.append(envelope * rng.standard_normal(time_s.size) * 0.2 + rng.standard_normal(time_s.size) * 1e-3)
+    return np.asarray(clips, dtype=np.float32)
