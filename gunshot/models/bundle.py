@@ -32,7 +32,7 @@ from gunshot.evaluation.calibration import Calibration
 from gunshot.evaluation.choice import ScoredRows
 from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.models.catalogue import MODELS
-from gunshot.models.golden import golden_clips
+from gunshot.models.golden import check_golden, golden_clips
 from gunshot.models.points import ROWS_NAME, find_point, point_digest, read_points, read_rows, rows_table
 from gunshot.models.scorers import Scorer, scorer_of, weights_name
 from gunshot.recipe import Recipe
@@ -40,7 +40,6 @@ from gunshot.storage import join, read_bytes, write_bytes
 
 __all__ = [
     "FORMAT",
-    "GOLDEN_TOLERANCE",
     "Bundle",
     "load_bundle",
     "save_bundle",
@@ -48,9 +47,6 @@ __all__ = [
 ]
 
 FORMAT = "gunshot-bundle/2"
-GOLDEN_TOLERANCE = 1e-3
-"""Largest difference of a golden score between machines; between two runs on one machine it is 0."""
-
 NETWORK = "network.npz"
 """What training goes on from; scoring never reads it."""
 
@@ -302,7 +298,7 @@ def load_bundle(uri: str, operating_point: str | None = None) -> Bundle:
     except BundleError as error:
         raise BundleError(f"{uri}: {error}") from error
     bundle = Bundle(uri, model, details["digest"], recipe, default, points, calibration, details, scorer)
-    _check_golden(bundle, golden_scores)
+    check_golden(uri, bundle.score(golden_clips(recipe)), golden_scores)
     if operating_point is None:
         return bundle
     held = {point.name for point in points}
@@ -340,16 +336,4 @@ def _check_digests(
     if digests[details["default"]] != details["digest"] or digests != details["digests"]:
         raise BundleError(
             f"{uri}: its digest does not fit its weights, recipe, calibration and thresholds; copy the bundle again"
-        )
-
-
-def _check_golden(bundle: Bundle, expected: NDArray[np.float64]) -> None:
-    scores = bundle.score(golden_clips(bundle.recipe))
-    if expected.shape != scores.shape:
-        raise BundleError(f"{bundle.uri}: {expected.size} golden scores, {scores.size} expected; train again")
-    worst = float(np.abs(scores - expected).max())
-    if not worst <= GOLDEN_TOLERANCE:
-        raise BundleError(
-            f"{bundle.uri}: golden scores differ by {worst:.2g} (allowed {GOLDEN_TOLERANCE:g}): features or runtime "
-            "have changed on this machine; train again here, or use the versions it was made with"
         )

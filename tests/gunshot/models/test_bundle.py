@@ -19,8 +19,8 @@ from gunshot.clips import features
 from gunshot.errors import BundleError, TransientStorageError
 from gunshot.evaluation.operating_point import OperatingPoint
 from gunshot.models import bundle as bundle_module
-from gunshot.models.bundle import GOLDEN_TOLERANCE, load_bundle, save_bundle, scorer_of
-from gunshot.models.golden import golden_clips
+from gunshot.models.bundle import load_bundle, save_bundle, scorer_of
+from gunshot.models.golden import GOLDEN_TOLERANCE, golden_clips
 from gunshot.recipe import ClipRule, MelRule, Recipe
 from gunshot.store.read import open_store
 
