@@ -152,7 +152,8 @@ def test_server_and_worker_score_what_is_new(server: dict[str, str], tmp_path: P
 
     ledger = Path(results, "recordings")
     for _ in range(2):
-        parameters = f'{{"inputs": ["{archive}"], "model": "{model}", "out": "{results}", "workers": 0}}'
+        parameters = f'{{"inputs": ["{archive}"], "model": "{model}", "out": "{results}", "workers": 0, '
+        parameters += '"settle_s": 0}'  # the archive was written a moment ago
         _prefect(server, "deployment", "run", "score/score-nightly", "--params", parameters)
         before = {path.name: path.stat().st_mtime_ns for path in ledger.glob("*")}
         _prefect(server, "worker", "start", "--pool", "gunshot", "--run-once")

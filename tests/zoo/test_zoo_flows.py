@@ -131,7 +131,7 @@ def test_scoring_ends_well_and_good_rows_are_as_they_are_alone(
     import flows.score
 
     folder, kinds = archive
-    monkeypatch.setattr(flows.score, "list_targets", then_change(list_targets, folder, kinds))
+    monkeypatch.setattr("gunshot.scoring.job.list_targets", then_change(list_targets, folder, kinds))
     out = str(tmp_path / "results")
     summary = flows.score.score([str(folder)], bundle_uri, out, workers=2, max_failed_fraction=1.0)
     rows = read_table(out, "recordings").to_pylist()
