@@ -81,18 +81,38 @@ def _open_local(profile: LocalProfile) -> Iterator[str]:
     before_they_start |= {"distributed.scheduler.allowed-failures": 1}
     # nobody else brings workers here: if none is left, and none comes back, the run ends instead of waiting for ever
     before_they_start |= {"distributed.scheduler.no-workers-timeout": _NO_WORKERS_S}
-    with (
-        dask.config.set(before_they_start),
-        LocalCluster(
-            n_workers=profile.workers or len(os.sched_getaffinity(0)),
-            threads_per_worker=1,
-            memory_limit=profile.memory_limit or "auto",
-            host="127.0.0.1",
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            env=ONE_THREAD,  # again, for Dask lets the flow's own environment go before its configuration
-            # its small HTTP server starts even so: on any free port, for two runs may share a machine
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-        ) as cluster,
-    ):
-        yield cluster.scheduler_address
+    with dask.config.set(before_they_start), _own_environment():
+        with _own_environment():
+            os.environ.update(ONE_THREAD)  # Dask lets the flow's own environment go before its configuration
+            cluster = LocalCluster(
+                n_workers=profile.workers or len(os.sched_getaffinity(0)),
+                threads_per_worker=1,
+                memory_limit=profile.memory_limit or "auto",
+                host="127.0.0.1",
+                dashboard_address=None,
+                worker_dashboard_address=None,
+                env=ONE_THREAD,
+                # its small HTTP server starts even so: on any free port, for two runs may share a machine
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            )
+        with cluster:
+            yield cluster.scheduler_address
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Give this process its environment back.
+
+    Dask's nanny sets what a worker is to have in its own process, and leaves it there: a network trained afterwards
+    would have one thread.
+    """
+    names = (*dask.config.get("distributed.nanny.pre-spawn-environ"), "PYTHONHASHSEED")
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

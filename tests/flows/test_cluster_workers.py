@@ -55,6 +55,16 @@ class TestOneThread:
         assert os.environ["OMP_NUM_THREADS"] == "7"
         assert dask.config.get("distributed.nanny.pre-spawn-environ") == before
 
+    def test_what_workers_are_given_is_not_left_in_the_flows_own_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ONE_THREAD:
+            monkeypatch.delenv(name, raising=False)
+        with open_cluster(1) as address:
+            assert environment(address) == ONE_THREAD
+            assert not set(ONE_THREAD) & set(os.environ)
+        assert not set(ONE_THREAD) & set(os.environ)
+
     def test_others_workers_that_are_not_are_told_of_in_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
         loose = ONE_THREAD | {"NUMBA_NUM_THREADS": "4", "TF_NUM_INTEROP_THREADS": ""}
         with (
