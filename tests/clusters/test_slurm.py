@@ -129,7 +129,7 @@ class TestJobs:
     ) -> None:
         def brief(chosen: SlurmProfile) -> dict[str, Any]:
             # the least walltime of a profile is minutes, and a test has no minutes
-            return slurm_options(chosen) | {"worker_extra_args": ["--lifetime", "12s", "--lifetime-stagger", "1s"]}
+            return slurm_options(chosen) | {"worker_extra_args": ["--lifetime", "25s", "--lifetime-stagger", "1s"]}
 
         def unit(item: int) -> tuple[int, str]:
             import os
@@ -139,8 +139,8 @@ class TestJobs:
 
         monkeypatch.setattr(slurm_module, "slurm_options", brief)
         with open_cluster(cluster=str(profile(PROFILE + "jobs: 1"))) as address:
-            done = list(fan_out(address, unit, range(60)))
-        assert sorted(item for item, _ in done) == list(range(60))
+            done = list(fan_out(address, unit, range(80)))
+        assert sorted(item for item, _ in done) == list(range(80))
         assert len({job for _, job in done}) >= 2
         no_job_is_left()
 
