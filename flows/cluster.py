@@ -72,6 +72,7 @@ def open_cluster(
 
 
 _NO_WORKERS_S = "300 s"
+_NEVER = "3650 d"
 
 
 @contextmanager
@@ -81,6 +82,9 @@ def _open_local(profile: LocalProfile) -> Iterator[str]:
     before_they_start |= {"distributed.scheduler.allowed-failures": 1}
     # nobody else brings workers here: if none is left, and none comes back, the run ends instead of waiting for ever
     before_they_start |= {"distributed.scheduler.no-workers-timeout": _NO_WORKERS_S}
+    # Dask looks so long after a death whether the worker is there again, and if not gives it up for good. Its nanny has
+    # brought it back long before; what it would see is a later death, of which the nanny is about to bring it back.
+    before_they_start |= {"distributed.deploy.lost-worker-timeout": _NEVER}
     with dask.config.set(before_they_start), _own_environment():
         with _own_environment():
             os.environ.update(ONE_THREAD)  # Dask lets the flow's own environment go before its configuration

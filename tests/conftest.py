@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-AUDIO = Path(__file__).resolve().parents[2] / "shared" / "audio"
+TESTS = Path(__file__).resolve().parent
+AUDIO = TESTS.parents[1] / "shared" / "audio"
 
 # read by Prefect and TensorFlow when they are first imported, so set before any test module is
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="gunshot-test-prefect-")
@@ -39,7 +40,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-slow", action="store_true", help="also run tests marked slow")
 
 
+SLOW_FOLDERS = {"s3", "faults"}
+"""What starts servers or kills processes: slow as a whole."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by -m
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
     # a hook, not `-m` in addopts: a caller's own -m would silently replace that
     slow = pytest.mark.skip(reason="slow: give --run-slow")
     silent = pytest.mark.skip(reason=f"no real recordings at {AUDIO}")

@@ -79,6 +79,7 @@ def check(out: Path, ended: Any) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("small", "plain_flows")
 class TestDemo:
+    @pytest.mark.slow
     def test_on_synthetic_sound(self, gunshot: Gunshot, tmp_path: Path) -> None:
         out = tmp_path / "demo"
         metrics = check(out, gunshot("demo", "--out", out, "--workers", 0, "--json"))
@@ -86,6 +87,7 @@ class TestDemo:
         assert metrics["archive"]["n_recordings"] == 2
         assert metrics["archive"]["truth"]["n_events"] == 4
 
+    @pytest.mark.slow
     def test_on_a_users_recordings(self, gunshot: Gunshot, labelled: Path, tmp_path: Path) -> None:
         out = tmp_path / "demo"
         before = {path: path.stat().st_mtime_ns for path in labelled.rglob("*")}

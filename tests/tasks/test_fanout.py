@@ -11,11 +11,13 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from distributed import Client
+from distributed.comm import CommClosedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -212,9 +214,9 @@ def workers_of_one() -> Iterator[str]:
 def one_worker(workers_of_one: str) -> Iterator[str]:
     """A cluster of one worker, which is there: also at the end, for one that is closed while a worker starts waits."""
     with Client(workers_of_one, set_as_default=False) as client:
-        client.wait_for_workers(1, timeout=30)
+        client.wait_for_workers(1, timeout=240)
         yield workers_of_one
-        client.wait_for_workers(1, timeout=30)
+        client.wait_for_workers(1, timeout=240)
 
 
 class TestKilledWorkers:
@@ -252,6 +254,18 @@ class TestKilledWorkers:
         with pytest.raises(RunError, match=r"^4 killed its workers"):
             list(fan_out(one_worker, unit, range(5), after_deaths=lambda item: unit(item)))
         assert len(list(tmp_path.iterdir())) == 6
+
+    @pytest.mark.slow
+    def test_a_worker_that_dies_again_and_again_is_brought_back(self) -> None:
+        # Dask looks 15 s after a death whether the worker lives, and must not give it up if that is a later death
+        with open_cluster(1) as address:
+            with Client(address, set_as_default=False) as client:
+                last = time.monotonic() + 20
+                while time.monotonic() < last:
+                    client.wait_for_workers(1, timeout=240)
+                    with suppress(CommClosedError, OSError):
+                        client.run(os._exit, 1, on_error="ignore")
+            assert sorted(fan_out(address, int, range(3))) == [0, 1, 2]
 
     def test_a_cluster_whose_last_worker_is_gone_ends_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("flows.cluster._NO_WORKERS_S", "1 s")
