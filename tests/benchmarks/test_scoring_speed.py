@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import resource
 import runpy
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -22,6 +23,7 @@ import soundfile as sf
 from threadpoolctl import threadpool_limits
 
 from gunshot.audio.decode import Recording
+from gunshot.evaluation.matching import detection_metrics
 from gunshot.memory import keep_freed_memory
 from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.models.registry import resolve_model
@@ -46,10 +48,10 @@ def field() -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def archive(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """The archive, and how many shots were planted in it."""
-    built: tuple[Path, int] = ARCHIVES["build_archive"](audio, tmp_path_factory.mktemp("archive"), HOURS)
-    return built
+def archive(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("archive")
+    yield ARCHIVES["build_archive"](audio, folder, HOURS)
+    shutil.rmtree(folder)  # gigabytes
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -87,11 +89,25 @@ def birdnet_hears(path: str, birdnet: Birdnet, most_s: float) -> float:
     return len(windows) * WINDOW_SAMPLES / SR_HZ
 
 
-def test_an_archive(archive: tuple[Path, int], field: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    folder, n_planted = archive
+def told(kind: str, truth: dict[str, list[float]], found: dict[str, list[float]], listened_s: float) -> str:
+    """Shots found, false alarms a day and time error of some recordings, with their intervals."""
+    metrics = detection_metrics(truth, found, 0.25, listened_s)
+    low, high = metrics.recall_interval or (0.0, 1.0)
+    alarms = [24 * rate for rate in (metrics.false_alarms_per_hour, *metrics.false_alarms_per_hour_interval)]
+    error_ms = "-" if metrics.median_time_error_s is None else f"{1000 * metrics.median_time_error_s:.0f} ms"
+    return (
+        f"{kind:<14}{metrics.n_events:>5} shots, found {metrics.recall:.3f} ({low:.3f} to {high:.3f}), false alarms a "
+        f"day {alarms[0]:.0f} ({alarms[1]:.0f} to {alarms[2]:.0f}), median time error {error_ms}"
+    )
+
+
+def test_an_archive(archive: Any, field: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, n_planted = archive.folder, archive.n_planted
     keep_freed_memory()
     lines, totals = [], np.zeros(3)
     n_detections = 0
+    found: dict[str, list[float]] = {}
+    read_s: dict[str, float] = {}
     with threadpool_limits(1):
         list(score_recordings(list_targets([str(folder / "rain*")]), field))  # tables and filters are made once
         for target in list_targets([str(folder)]):
@@ -101,6 +117,8 @@ def test_an_archive(archive: tuple[Path, int], field: Bundle, capsys: pytest.Cap
             assert scored.row["read_s"] == pytest.approx(duration_s)
             totals += (duration_s, decode_s, score_s)
             n_detections += scored.row["n_detections"]
+            found[target.path] = [shot_s for row in scored.detections for shot_s in row["shots_s"]]
+            read_s[target.path] = scored.row["read_s"]
             load = scored.row["n_candidates"] / duration_s * 3600
             lines.append(
                 f"{target.path:<24}{load:>8.0f} candidates/h{duration_s / decode_s:>8.0f}x decoding"
@@ -112,14 +130,16 @@ def test_an_archive(archive: tuple[Path, int], field: Bundle, capsys: pytest.Cap
         f"real time on one core, {decode_s / score_s:.2f} of decoding alone; "
         f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
     )
+    for kind in [*(kind.background for kind in ARCHIVES["KINDS"]), ""]:
+        names = [name for name in found if name.startswith(kind)]
+        truth = {name: archive.shots_s[name] for name in names}
+        lines.append(told(kind or "all", truth, {n: found[n] for n in names}, sum(read_s[n] for n in names)))
     with capsys.disabled():
         print("\n" + "\n".join(lines))
     assert n_detections > 0
 
 
-def test_beside_the_script_and_birdnet(
-    archive: tuple[Path, int], field: Bundle, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_beside_the_script_and_birdnet(archive: Any, field: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
     keras = pytest.importorskip("keras")
     inputs = keras.Input((40, 47, 1))
     x = inputs
@@ -132,7 +152,7 @@ def test_beside_the_script_and_birdnet(
         birdnet, why = None, str(error)
     most_s = 60.0
     sums = np.zeros((3, 2))
-    targets = list_targets([str(archive[0])])
+    targets = list_targets([str(archive.folder)])
     with threadpool_limits(1):
         for target in targets:
             cost_s, (scored,) = timed(lambda target=target: list(score_recordings([target], field)))
