@@ -169,6 +169,36 @@ def add(name: str, bundle: str, why: str, registry: str | None, as_json: bool) -
 
 
 @models.command()
+@click.argument("model")
+@click.option(
+    "--background", multiple=True, required=True, metavar="INPUT", help="Recordings of the site; may be given again."
+)
+@click.option(
+    "--a-day",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="N",
+    help="False alarms a day of sound, at most.",
+)
+@click.option("--out", required=True, metavar="DIR", help="The new bundle's folder.")
+@registry_option
+@_json
+def refit(model: str, background: tuple[str, ...], a_day: float, out: str, registry: str | None, as_json: bool) -> None:
+    """Copy a model with a threshold of a site's own, from hours of its sound; nothing needs a label.
+
+    \b
+    Example:  gunshot models refit field --background nights/ --a-day 10 --out field-here
+    """  # noqa: D301
+    from gunshot.models.bundle import load_bundle
+    from gunshot.models.registry import resolve_model
+    from gunshot.scoring.refit import refit_to_site
+
+    done = refit_to_site(load_bundle(resolve_model(model, registry)), background, out, max_per_day=a_day)
+    click.echo(json.dumps(dataclasses.asdict(done)) if as_json else "\n".join(done.lines()))
+
+
+@models.command()
 @click.argument("reference", metavar="NAME@vNNNN")
 @_store
 @click.option("--force", is_flag=True, help="Promote it even if it misses shots that the champion finds.")
