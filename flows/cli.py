@@ -18,6 +18,7 @@ import click
 
 from flows.commands.adapt import adapt
 from flows.commands.datasets import datasets
+from flows.commands.deploy import deploy
 from flows.commands.export import export
 from flows.commands.models import model_option, models
 from flows.commands.options import (
@@ -37,6 +38,7 @@ from flows.commands.results import results
 from flows.commands.score import score
 from flows.commands.store import store
 from flows.commands.synthesize import synthesize
+from flows.commands.up import up
 from gunshot import __version__
 from gunshot.errors import (
     DatasetError,
@@ -239,5 +241,5 @@ def evaluate(
     finish(metrics, [*figures(metrics), f"report: {out}/report.html"], as_json)
 
 
-for group in (score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export):
+for group in (score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export, deploy, up):
     cli.add_command(group)
