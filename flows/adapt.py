@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.forms import FlowParameters, checked_flow, field, run_name
 from gunshot.adaptation.adapt import DEFAULT_MAY_LOSE, check_parameters
 from gunshot.adaptation.kept import Adaptation
+from gunshot.models.registry import resolve_model
 from tasks import artifacts
 from tasks.adapt import adapt_bundle
 
@@ -44,9 +45,10 @@ def adapt(given: AdaptParameters) -> Adaptation:
     Adaptation
         Before and after, at the site and by source.
     """
-    check_parameters(given.model, given.out, given.operating_point, given.may_lose, given.seed)
+    model = resolve_model(given.model)
+    check_parameters(model, given.out, given.operating_point, given.may_lose, given.seed)
     done = adapt_bundle(
-        given.model, given.labels, given.out, background=given.background or [], store=given.store,
+        model, given.labels, given.out, background=given.background or [], store=given.store,
         operating_point=given.operating_point, may_lose=given.may_lose, seed=given.seed,
     )  # fmt: skip
     artifacts.markdown("adapted-bundle", "\n".join(f"    {line}" for line in done.lines()), "The adapted bundle")

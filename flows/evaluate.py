@@ -11,6 +11,7 @@ from flows.forms import FlowParameters, checked_flow, field, run_name
 from gunshot.evaluate import model_names, write_evaluations
 from gunshot.evaluation.rates import DEFAULT_CANDIDATES_PER_HOUR, DEFAULT_SHOTS_PER_DAY
 from gunshot.evaluation.reported import BaseRates
+from gunshot.models.registry import resolve_model
 from gunshot.reporting import ReportInputs, write_up
 from gunshot.storage import join, write_bytes
 from tasks import artifacts
@@ -49,7 +50,8 @@ def evaluate(given: EvaluateParameters) -> dict[str, Any]:
     dict
         The content of ``metrics.json``.
     """
-    store, models, out = given.store, given.models, given.out
+    store, out = given.store, given.out
+    models = [resolve_model(model) for model in given.models]
     base_rates = BaseRates(given.candidates_per_hour, tuple(given.shots_per_day or DEFAULT_SHOTS_PER_DAY))
     evaluations = evaluate_models(store, models, base_rates)
     default = model_names(evaluations)[0]

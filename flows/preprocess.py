@@ -18,6 +18,7 @@ from gunshot.store.layout import USABLE_STATES, StoreHeader
 from gunshot.store.records import failed_rows, record_states
 from gunshot.store.write import commit_store
 from tasks import artifacts
+from tasks.logs import event
 from tasks.preprocess import preprocess_partitions
 
 __all__ = ["PreprocessParameters", "PreprocessSummary", "preprocess"]
@@ -94,6 +95,8 @@ def preprocess(given: PreprocessParameters) -> PreprocessSummary:
         with open_cluster(*where) as address:
             computed = preprocess_partitions(header.uri, address, given.file_limit_s)
         summary = _summary(store, header, computed)
+        for row in summary.failures:
+            event("recording-failed", recording=row["path"], state=row["state"], reason=row["reason"])
         if summary.failures:
             artifacts.table("preprocess-failures", summary.failures, "Rows that are not ok, with reasons")
         _check_failures(summary, given.max_failed_fraction)

@@ -13,6 +13,7 @@ from flows.cluster import open_cluster
 from flows.clusters.choice import choose_profile
 from flows.forms import FlowParameters, checked_flow, field, named
 from gunshot.errors import RunError
+from gunshot.models.registry import resolve_model
 from gunshot.scoring.dryrun import ScoringEstimate, estimate_scoring
 from gunshot.scoring.job import ScoringJob, prepare_scoring
 from gunshot.scoring.morning import Morning, tell_morning
@@ -21,6 +22,7 @@ from gunshot.scoring.results import count_listed, write_csv
 from gunshot.scoring.rule import ScoringRule
 from gunshot.storage import delete_leftovers, lease
 from tasks import artifacts
+from tasks.logs import event
 from tasks.morning import show_estimate, show_morning
 from tasks.score import Throughput, score_batches
 
@@ -146,7 +148,8 @@ def score(given: ScoreParameters) -> ScoreSummary | ScoringEstimate:
     choose_profile(*where)  # a mistake in it is told before any work, and if there is none
     rule = ScoringRule(given.channels, given.exhaustive, given.keep_candidates, given.sample)
     asked = {name: getattr(given, name) for name in ("operating_point", "settle_s", "deployments", "since", "until")}
-    job = prepare_scoring(given.inputs, given.model, rule, **asked)
+    model = resolve_model(given.model)
+    job = prepare_scoring(given.inputs, model, rule, **asked)
     if given.plan:
         estimate = plan_run(job, given.out, *where)
         show_estimate(estimate)
@@ -156,7 +159,7 @@ def score(given: ScoreParameters) -> ScoreSummary | ScoringEstimate:
         if work.n_recordings:
             with open_cluster(*where) as address:
                 throughput = score_batches(
-                    given.model, job.bundle.digest, given.out, work, address, given.operating_point, job.rule,
+                    model, job.bundle.digest, given.out, work, address, given.operating_point, job.rule,
                     uuid4().hex, given.file_limit_s, job.deployments,
                 )  # fmt: skip
         held.check()
@@ -196,6 +199,8 @@ def plan_run(
 
 
 def _show(summary: ScoreSummary) -> None:
+    for row in summary.failures:
+        event("recording-failed", recording=row["path"], state=row["state"], reason=row["reason"])
     if summary.failures:
         artifacts.table("score-failures", summary.failures, "Recordings that are not ok, with reasons")
     assert summary.morning is not None

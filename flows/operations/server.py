@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import sleep
 from typing import Any
 
 import httpx
@@ -15,6 +16,8 @@ __all__ = ["Server", "connect", "server_address"]
 
 _ANSWER_S = 60.0
 _PAGE = 200
+_BUSY = (429, 502, 503, 504)
+_PAUSES_S = (0.5, 1, 2, 4, 8, 16)
 
 
 class Server:
@@ -56,6 +59,13 @@ class Server:
         """
         try:
             answer = self._client.request(method, path, json=content)
+            for (
+                pause_s
+            ) in _PAUSES_S:  # a database that is locked for a moment; what is asked for here can be asked again
+                if answer.status_code not in _BUSY:
+                    break
+                sleep(pause_s)
+                answer = self._client.request(method, path, json=content)
         except httpx.TransportError as error:
             raise RunError(f"the Prefect server at {self.address} does not answer ({error}); is it running?") from None
         if missing_ok and answer.status_code == httpx.codes.NOT_FOUND:
