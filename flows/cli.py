@@ -18,7 +18,10 @@ import click
 
 from flows.commands.adapt import adapt
 from flows.commands.datasets import datasets
+from flows.commands.deploy import deploy
+from flows.commands.doctor import doctor
 from flows.commands.export import export
+from flows.commands.metrics import metrics
 from flows.commands.models import model_option, models
 from flows.commands.options import (
     AUDIO_HELP,
@@ -37,6 +40,7 @@ from flows.commands.results import results
 from flows.commands.score import score
 from flows.commands.store import store
 from flows.commands.synthesize import synthesize
+from flows.commands.up import up
 from gunshot import __version__
 from gunshot.errors import (
     DatasetError,
@@ -239,5 +243,20 @@ def evaluate(
     finish(metrics, [*figures(metrics), f"report: {out}/report.html"], as_json)
 
 
-for group in (score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export):
+for group in (
+    score,
+    synthesize,
+    datasets,
+    store,
+    results,
+    reproduce,
+    models,
+    peers,
+    adapt,
+    export,
+    deploy,
+    up,
+    doctor,
+    metrics,
+):
     cli.add_command(group)

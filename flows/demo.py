@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from prefect import flow
-
 from flows.cluster import open_cluster
 from flows.clusters.choice import choose_profile
 from flows.evaluate import figures
+from flows.forms import FlowParameters, checked_flow, field, run_name
 from flows.preprocess import preprocess
 from flows.score import ScoreSummary, score
 from flows.train import train
@@ -37,7 +36,7 @@ from tasks.augment import augment_training_rows
 from tasks.demonstration import synthetic_archive, synthetic_corpus
 from tasks.evaluate import evaluate_models
 
-__all__ = ["DemoSummary", "demo"]
+__all__ = ["DemoParameters", "DemoSummary", "demo"]
 
 
 @dataclass(frozen=True)
@@ -70,34 +69,36 @@ class DemoSummary:
         return [*figures(self.metrics), archive]
 
 
-@flow(name="demo", flow_run_name="demo {out}")
-def demo(
-    out: str = "demo",
-    audio: str | None = None,
-    seed: int = 0,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    cluster: str | None = None,
-) -> DemoSummary:
+class DemoParameters(FlowParameters):
+    """Parameters of `demo`."""
+
+    out: str = field("The folder that everything goes to.", default="demo", min_length=1)
+    audio: str | None = field(
+        "Labelled recordings, a folder with a labels.csv; synthetic sound if empty.", default=None
+    )
+    seed: int = field("Of everything that is drawn.", default=0, ge=0, lt=2**32)
+    workers: int | None = field("Local workers; one a core if empty, 0 for none.", default=None, ge=0)
+    scheduler: str | None = field("Address of a Dask scheduler to use instead.", default=None)
+    cluster: str | None = field("A cluster profile to use instead: a shipped one's name, or a YAML file.", default=None)
+
+
+@checked_flow(name="demo", flow_run_name=run_name("demo", "out"))
+def demo(given: DemoParameters) -> DemoSummary:
     """Run everything on a small corpus; the models and the report are made anew each time.
 
     Parameters
     ----------
-    out : str
-        The folder that everything goes to.
-    audio : str, optional
-        Labelled recordings, a folder with a ``labels.csv``; synthetic sound if not given.
-    seed : int
-        Of everything that is drawn.
-    workers, scheduler, cluster : optional
-        Where the work is done, one of them; one local worker a core if not given.
+    given : DemoParameters
+        The flow's parameters.
 
     Returns
     -------
     DemoSummary
         The report and its figures.
     """
-    choose_profile(workers, scheduler, cluster)  # a mistake in it is told before anything is deleted
+    out, audio, seed = given.out, given.audio, given.seed
+    where = (given.workers, given.scheduler, given.cluster)
+    choose_profile(*where)  # a mistake in it is told before anything is deleted
     times: list[tuple[str, float]] = []
     store = join(out, "store.zarr")
     for old in ("store.zarr", "results", "models"):
@@ -106,7 +107,7 @@ def demo(
     if source is None:
         with _timed("corpus", times):
             source = synthetic_corpus(join(out, "corpus"), seed)
-    with open_cluster(workers, scheduler, cluster) as address:
+    with open_cluster(*where) as address:
         with _timed("preprocess", times):
             preprocess([source], store, workers=None if address else 0, scheduler=address)
         with _timed("train", times):

@@ -3,50 +3,56 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from prefect import flow
+from pydantic import Field
 
+from flows.forms import FlowParameters, checked_flow, field, run_name
 from gunshot.evaluate import model_names, write_evaluations
 from gunshot.evaluation.rates import DEFAULT_CANDIDATES_PER_HOUR, DEFAULT_SHOTS_PER_DAY
 from gunshot.evaluation.reported import BaseRates
+from gunshot.models.registry import resolve_model
 from gunshot.reporting import ReportInputs, write_up
 from gunshot.storage import join, write_bytes
 from tasks import artifacts
 from tasks.evaluate import evaluate_models
 
-__all__ = ["evaluate", "figures"]
+__all__ = ["EvaluateParameters", "evaluate", "figures"]
 
 
-@flow(name="evaluate", flow_run_name="evaluate {models}")
-def evaluate(
-    store: str,
-    models: list[str],
-    out: str,
-    candidates_per_hour: float = DEFAULT_CANDIDATES_PER_HOUR,
-    shots_per_day: list[float] | None = None,
-) -> dict[str, Any]:
+class EvaluateParameters(FlowParameters):
+    """Parameters of `evaluate`."""
+
+    store: str = field("The committed feature store.", min_length=1)
+    models: list[str] = field("Bundles; the first is the default.", min_length=1)
+    out: str = field("Where metrics.json, predictions.parquet and report.html go.", min_length=1)
+    candidates_per_hour: float = field(
+        "Candidates that one recorder brings, for the false alarms a day [1/h].",
+        default=DEFAULT_CANDIDATES_PER_HOUR,
+        gt=0,
+    )
+    shots_per_day: list[Annotated[float, Field(ge=0)]] | None = field(
+        "True shots a recorder-day for which the precision is told [1/day]; 1, 10 and 100 if empty.", default=None
+    )
+
+
+@checked_flow(name="evaluate", flow_run_name=run_name("evaluate", "models"))
+def evaluate(given: EvaluateParameters) -> dict[str, Any]:
     """Evaluate bundles on the rows of a store that they were not trained on.
 
     Parameters
     ----------
-    store : str
-        The committed store.
-    models : list of str
-        Bundles; the first is the default.
-    out : str
-        Where ``metrics.json``, ``predictions.parquet`` and ``report.html`` go.
-    candidates_per_hour : float
-        Candidates that one recorder brings, for the false alarms a day [1/h].
-    shots_per_day : list of float, optional
-        True shots a recorder-day for which the precision is told [1/day]; 1, 10 and 100 if not given.
+    given : EvaluateParameters
+        The flow's parameters.
 
     Returns
     -------
     dict
         The content of ``metrics.json``.
     """
-    base_rates = BaseRates(candidates_per_hour, tuple(shots_per_day or DEFAULT_SHOTS_PER_DAY))
+    store, out = given.store, given.out
+    models = [resolve_model(model) for model in given.models]
+    base_rates = BaseRates(given.candidates_per_hour, tuple(given.shots_per_day or DEFAULT_SHOTS_PER_DAY))
     evaluations = evaluate_models(store, models, base_rates)
     default = model_names(evaluations)[0]
     metrics = write_evaluations(out, evaluations, default)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prefect import flow, get_run_logger
+from prefect import get_run_logger
 
 from flows.cluster import open_cluster
 from flows.clusters.choice import choose_profile
-from gunshot.errors import ParameterError, RunError
+from flows.forms import FlowParameters, checked_flow, field, run_name
+from gunshot.errors import RunError
 from gunshot.manifest.sources import build_manifest
 from gunshot.recipe import read_recipe
 from gunshot.storage import delete_leftovers, lease
@@ -17,9 +18,10 @@ from gunshot.store.layout import USABLE_STATES, StoreHeader
 from gunshot.store.records import failed_rows, record_states
 from gunshot.store.write import commit_store
 from tasks import artifacts
+from tasks.logs import event
 from tasks.preprocess import preprocess_partitions
 
-__all__ = ["PreprocessSummary", "preprocess"]
+__all__ = ["PreprocessParameters", "PreprocessSummary", "preprocess"]
 
 _MOST_FAILURES = 1000
 
@@ -47,63 +49,57 @@ class PreprocessSummary:
     failures: list[dict[str, str]]
 
 
-@flow(name="preprocess", flow_run_name="preprocess {store}")
-def preprocess(
-    inputs: list[str],
-    store: str,
-    labels: str | None = None,
-    recipe: str | None = None,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    cluster: str | None = None,
-    max_failed_fraction: float = 0.1,
-    file_limit_s: float = 300.0,
-) -> PreprocessSummary:
+class PreprocessParameters(FlowParameters):
+    """Parameters of `preprocess`."""
+
+    inputs: list[str] = field("Files, folders, globs or s3:// prefixes with labelled recordings.")
+    store: str = field("Where the feature store is, or will be.", min_length=1)
+    labels: str | None = field("A label table (CSV).", default=None)
+    recipe: str | None = field("A recipe (TOML); the default one if empty.", default=None)
+    workers: int | None = field("Local workers; one a core if empty, 0 for none.", default=None, ge=0)
+    scheduler: str | None = field("Address of a Dask scheduler to use instead.", default=None)
+    cluster: str | None = field("A cluster profile to use instead: a shipped one's name, or a YAML file.", default=None)
+    max_failed_fraction: float = field(
+        "More failed rows than this fail the run, and the store stays uncommitted.", default=0.1, ge=0, le=1
+    )
+    file_limit_s: float = field(
+        "A recording that a worker is busy with for longer is timed out [s].", default=300.0, gt=0
+    )
+    wait_s: float = field("How long to wait for a run that writes the same store to end [s].", default=0.0, ge=0)
+
+
+@checked_flow(name="preprocess", flow_run_name=run_name("preprocess", "store"))
+def preprocess(given: PreprocessParameters) -> PreprocessSummary:
     """Read recordings and write their clips and features; a rerun does only what is missing.
 
     Parameters
     ----------
-    inputs : list of str
-        Files, folders, globs or s3:// prefixes.
-    store : str
-        Where the feature store is, or will be.
-    labels : str, optional
-        A label table (CSV).
-    recipe : str, optional
-        A recipe (TOML); the default one if not given.
-    workers : int, optional
-        Local workers; one a core if not given, 0 for none.
-    scheduler : str, optional
-        Address of a Dask scheduler to use instead.
-    cluster : str, optional
-        A cluster profile to use instead: the name of a shipped one, or a YAML file.
-    max_failed_fraction : float
-        More failed rows than this fail the run, and the store stays uncommitted.
-    file_limit_s : float
-        A recording that a worker is busy with for longer is timed out [s].
+    given : PreprocessParameters
+        The flow's parameters.
 
     Returns
     -------
     PreprocessSummary
         Counts that reconcile.
     """
-    choose_profile(workers, scheduler, cluster)  # a mistake in it is told before any work, and if there is none
-    if not 0 <= max_failed_fraction <= 1:
-        raise ParameterError(f"--max-failed-fraction must lie in [0, 1]; got {max_failed_fraction:g}")
-    if not file_limit_s > 0:
-        raise ParameterError(f"--file-limit-s must be more than 0 s; got {file_limit_s:g}")
-    rules = read_recipe(recipe)
+    store, where = given.store, (given.workers, given.scheduler, given.cluster)
+    choose_profile(*where)  # a mistake in it is told before any work, and if there is none
+    rules = read_recipe(given.recipe)
     with artifacts.stage("list", None, "rows") as advance:
-        manifest = build_manifest(inputs, labels=labels, probe=False)  # each file is opened once, on a worker
+        manifest = build_manifest(
+            given.inputs, labels=given.labels, probe=False
+        )  # each file is opened once, on a worker
         advance(manifest.num_rows)
-    with lease(store) as held:
+    with lease(store, wait_s=given.wait_s, say=artifacts.say) as held:
         header = prepare_generation(store, manifest, rules)
-        with open_cluster(workers, scheduler, cluster) as address:
-            computed = preprocess_partitions(header.uri, address, file_limit_s)
+        with open_cluster(*where) as address:
+            computed = preprocess_partitions(header.uri, address, given.file_limit_s)
         summary = _summary(store, header, computed)
+        for row in summary.failures:
+            event("recording-failed", recording=row["path"], state=row["state"], reason=row["reason"])
         if summary.failures:
             artifacts.table("preprocess-failures", summary.failures, "Rows that are not ok, with reasons")
-        _check_failures(summary, max_failed_fraction)
+        _check_failures(summary, given.max_failed_fraction)
         held.check()
         delete_leftovers(store)  # of workers that were killed
         commit_store(header)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
-
+from flows.forms import FlowParameters, checked_flow, field, run_name
 from gunshot.reproduction.cells import EPOCHS, SEEDS, held_out_rows, plan_cells
 from gunshot.reproduction.likeset import draw_rows
 from gunshot.reproduction.page import markdown_page
@@ -14,30 +13,38 @@ from gunshot.store.read import open_store
 from tasks import artifacts
 from tasks.reproduce import train_cell
 
-__all__ = ["reproduce"]
+__all__ = ["ReproduceParameters", "reproduce"]
 
 
-@flow(name="reproduce", flow_run_name="reproduce {out}")
-def reproduce(store: str, out: str, seeds: list[int] | None = None, epochs: list[int] | None = None) -> dict[str, Any]:
+class ReproduceParameters(FlowParameters):
+    """Parameters of `reproduce`."""
+
+    store: str = field("The committed feature store.", min_length=1)
+    out: str = field(
+        "Where table.json, table.md, table.html and a file a training go; finished trainings in it are kept.",
+        min_length=1,
+    )
+    seeds: list[int] | None = field("One run each, 0 or more; 0, 1 and 2 if empty.", default=None)
+    epochs: list[int] | None = field(
+        "Of the network, 1 or more each; 14 and 30, as in the paper, if empty.", default=None
+    )
+
+
+@checked_flow(name="reproduce", flow_run_name=run_name("reproduce", "out"))
+def reproduce(given: ReproduceParameters) -> dict[str, Any]:
     """Train the paper's models on a set like its own and write its table beside ours.
 
     Parameters
     ----------
-    store : str
-        The committed store.
-    out : str
-        Where ``table.json``, ``table.md``, ``table.html`` and a file a training go; finished trainings in it are not
-        done again.
-    seeds : list of int, optional
-        One run each; 0, 1 and 2 if not given.
-    epochs : list of int, optional
-        Of the network; 14 and 30, as in the paper, if not given.
+    given : ReproduceParameters
+        The flow's parameters.
 
     Returns
     -------
     dict
         The content of ``table.json``.
     """
+    store, out, seeds, epochs = given.store, given.out, given.seeds, given.epochs
     cells = plan_cells(SEEDS if seeds is None else seeds, EPOCHS if epochs is None else epochs)
     opened = open_store(store)
     for seed in sorted({cell.seed for cell in cells}):  # a store that cannot be divided is an error before any work

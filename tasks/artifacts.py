@@ -8,7 +8,6 @@ progress artifact follows, at most one update in a few seconds.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -24,6 +23,8 @@ from prefect.context import FlowRunContext, TaskRunContext
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from tasks.logs import say
+
 __all__ = ["Advance", "markdown", "say", "stage", "table"]
 
 Advance = Callable[..., None]
@@ -35,11 +36,6 @@ _MOST_ROWS = 500
 
 def _in_run() -> bool:
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
-
-
-def say(line: str) -> None:
-    """Print one line of progress, to the stream that results do not use."""
-    print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from gunshot.store.layout import read_header
 from gunshot.store.records import missing_partitions
 from tasks.artifacts import stage
 from tasks.fanout import fan_out
+from tasks.logs import event
 from tasks.retries import TRANSIENT
 
 __all__ = ["preprocess_partitions"]
@@ -43,5 +44,6 @@ def preprocess_partitions(store: str, scheduler: str | None, file_limit_s: float
         # a recording that kills its worker, or is killed for taking too long, is found in a process apart
         for outcome in fan_out(scheduler, work, missing, after_deaths=partial(work, apart=True)):
             rows += outcome.n_rows
+            event("partition-written", partition=outcome.index, states=outcome.states, elapsed_s=outcome.elapsed_s)
             advance(outcome.n_rows)
     return rows

@@ -16,6 +16,7 @@ from gunshot.scoring.timestamps import Deployments
 from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from tasks.artifacts import stage
 from tasks.fanout import fan_out
+from tasks.logs import event
 from tasks.retries import TRANSIENT
 
 __all__ = ["Throughput", "score_batches"]
@@ -99,6 +100,10 @@ def score_batches(
         for outcome in fan_out(scheduler, work, plan, after_deaths=partial(work, apart=True)):
             read_s += outcome.read_s
             n_recordings += sum(outcome.states.values())
+            event(
+                "batch-scored", partition=outcome.name, states=outcome.states, n_detections=outcome.n_detections,
+                read_s=outcome.read_s, elapsed_s=outcome.elapsed_s,
+            )  # fmt: skip
             advance(sum(outcome.states.values()), note=f"{outcome.n_detections} detections")
     return Throughput(n_recordings, read_s, perf_counter() - began, _count_workers(scheduler))
 

@@ -77,15 +77,14 @@ def score(
     """Find gunshots in recordings; a rerun scores only what is new."""
     if not inputs:
         raise ManifestError("nothing to score: give a file, a folder, a glob or an s3:// prefix as INPUT")
-    from flows.score import check_parameters
+    from flows.score import ScoreParameters
     from flows.score import score as run
     from gunshot.export.selection import parse_time
     from gunshot.scoring.rule import ScoringRule
 
-    # before Prefect checks its form, whose errors are not ours
-    check_parameters(*(parameters[name] for name in ("max_failed_fraction", "file_limit_s", "settle_s")))
     rule = ScoringRule(*(parameters[name] for name in ("channels", "exhaustive", "keep_candidates", "sample")))
     period = {"since": parse_time(since, "--since"), "until": parse_time(until, "--until")}
+    ScoreParameters.checked({"inputs": list(inputs), **parameters, **period})
     if only_plan:
         _plan_score(list(inputs), rule, as_json, parameters | period)
         return

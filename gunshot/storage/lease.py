@@ -14,7 +14,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -138,7 +138,9 @@ def _newest(folder: str) -> str | None:
 
 
 @contextmanager
-def lease(place: str, *, length_s: float = _LENGTH_S) -> Iterator[Lease]:
+def lease(
+    place: str, *, length_s: float = _LENGTH_S, wait_s: float = 0.0, say: Callable[[str], None] | None = None
+) -> Iterator[Lease]:
     """Hold the lease of a place.
 
     Parameters
@@ -147,6 +149,10 @@ def lease(place: str, *, length_s: float = _LENGTH_S) -> Iterator[Lease]:
         The output: a store, or results.
     length_s : float
         Without a sign of life for so long a holder counts as dead [s].
+    wait_s : float
+        How long to wait for a holder that is alive [s].
+    say : callable, optional
+        Told once who is waited for.
 
     Yields
     ------
@@ -156,15 +162,30 @@ def lease(place: str, *, length_s: float = _LENGTH_S) -> Iterator[Lease]:
     Raises
     ------
     LeaseError
-        If another run holds it and is alive.
+        If another run holds it, and is alive when the time is over.
     StorageError
         If the place cannot be written.
     """
-    held = _acquire(join(place, "lease"), place, length_s)
+    held = _wait(place, length_s, wait_s, say)
     try:
         yield held
     finally:
         held.release()
+
+
+def _wait(place: str, length_s: float, wait_s: float, say: Callable[[str], None] | None) -> Lease:
+    ends = monotonic() + wait_s
+    while True:
+        try:
+            return _acquire(join(place, "lease"), place, length_s)
+        except LeaseError as error:
+            left_s = ends - monotonic()
+            if left_s <= 0:
+                raise
+            if say is not None:
+                say(f"waiting for at most {wait_s:,.0f} s: {str(error).partition(';')[0]}")
+                say = None
+            sleep(min(left_s, length_s / 10))
 
 
 def _acquire(folder: str, place: str, length_s: float) -> Lease:
