@@ -50,12 +50,12 @@ bench: install-dev
 AUDIO := ../shared/audio
 PACKAGES := field/packages
 field-model: install
-	$(BIN)/gunshot datasets onsets $(AUDIO)/labels.csv --out field/onsets --most 60 --leave-out urbansound8k --leave-out livefire
+	$(BIN)/gunshot datasets onsets $(AUDIO)/labels.csv --out field/onsets --leave-out urbansound8k --leave-out livefire
 	$(BIN)/gunshot datasets packages $(PACKAGES)
 	$(BIN)/gunshot synthesize corpus --out field/synthetic --gunshots 1500 --others 1000 --groups 100 --seed 11
 	$(BIN)/gunshot preprocess $(AUDIO) field/onsets $(PACKAGES) field/synthetic --store field/store.zarr \
 		--recipe gunshot/models/shipped/field.toml
-	$(BIN)/gunshot train --store field/store.zarr --model field-cnn --epochs 6 --out gunshot/models/shipped/field \
+	$(BIN)/gunshot train --store field/store.zarr --model field-cnn --out gunshot/models/shipped/field \
 		--assign 'livefire/FP6/*=validation' --assign 'livefire/FP7/*=test' --assign 'livefire/*=train' \
 		--assign 'street-*/*=unseen' --assign 'gunshots/*=train' --assign '*/gunshots/*=train' \
 		--assign '*/usr/*=train' --assign '*/scene*=train'

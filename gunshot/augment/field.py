@@ -57,7 +57,7 @@ class FieldRule(BaseModel):
     muting: Probability = 0.2
     overlap: Probability = 0.1
     masking: Probability = 0.5
-    snr_db: tuple[float, float] = (5.0, 30.0)
+    snr_db: tuple[float, float] = (0.0, 30.0)
     floor_db: tuple[float, float] = (10.0, 60.0)
     shift_s: Annotated[float, Field(ge=0)] = 0.015
 
