@@ -34,6 +34,7 @@ from flows.commands.options import (
 from flows.commands.peers import peers
 from flows.commands.reproduce import reproduce
 from flows.commands.results import results
+from flows.commands.review import review
 from flows.commands.score import score
 from flows.commands.store import store
 from flows.commands.synthesize import synthesize
@@ -239,5 +240,5 @@ def evaluate(
     finish(metrics, [*figures(metrics), f"report: {out}/report.html"], as_json)
 
 
-for group in (score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export):
+for group in (score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export, review):
     cli.add_command(group)
