@@ -32,6 +32,7 @@ from flows.commands.options import (
     said_states,
 )
 from flows.commands.peers import peers
+from flows.commands.report import report
 from flows.commands.reproduce import reproduce
 from flows.commands.results import results
 from flows.commands.review import review
@@ -240,5 +241,5 @@ def evaluate(
     finish(metrics, [*figures(metrics), f"report: {out}/report.html"], as_json)
 
 
-for group in (score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export, review):
+for group in (score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export, review, report):
     cli.add_command(group)

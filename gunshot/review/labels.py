@@ -14,14 +14,14 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gunshot.errors import ParameterError
 from gunshot.recipe import ClipRule
 from gunshot.review.decisions import Decision, Sound, latest, read_decisions
+from gunshot.review.queue import absolute
 from gunshot.scoring.results.csvfiles import csv_cell
-from gunshot.storage import is_remote, write_bytes
+from gunshot.storage import write_bytes
 
 __all__ = ["LEAD_S", "LabelCounts", "agreed", "hard_negatives", "label_rows", "write_label_table"]
 
@@ -127,7 +127,7 @@ def _row(label: str, decisions: list[Decision]) -> Row:
     # of a sample the segment is the clip already; a detection begins at its onset
     start_s = first.start_s if first.drawn == "sample" else first.start_s - LEAD_S
     return {
-        "path": first.uri if is_remote(first.uri) else str(Path(first.uri).absolute()),
+        "path": absolute(first.uri),
         "start_s": round(max(0.0, start_s), 4), "end_s": round(first.end_s, 4), "label": int(label == "gunshot"),
         "sound": kinds[0] if len(kinds) == 1 else "", "source": "review", "group": group_of(first),
         "x_score": first.score, "x_who": ", ".join(each.who for each in decisions),

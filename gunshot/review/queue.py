@@ -27,7 +27,17 @@ from gunshot.review.decisions import Sound, sound_key
 from gunshot.scoring.nights import night_of
 from gunshot.storage import exists, is_remote, join, read_bytes
 
-__all__ = ["ORDERS", "Item", "Order", "ReviewQueue", "load_queue", "read_sample", "recording_uri", "sample_uri"]
+__all__ = [
+    "ORDERS",
+    "Item",
+    "Order",
+    "ReviewQueue",
+    "absolute",
+    "load_queue",
+    "read_sample",
+    "recording_uri",
+    "sample_uri",
+]
 
 Order = Literal["likeliest", "uncertain", "sample"]
 
@@ -310,7 +320,7 @@ def _sampled(sample: list[Row], selection: Selection, first: int) -> list[Item]:
     names = ("path", "uri", "start_utc", "site", "longitude", "sr", "duration_s")
     columns = [selection.recordings.column(name).to_pylist() for name in names]
     for path, uri, start_utc, site, longitude, sr, duration_s in zip(*columns, strict=True):
-        ledger[_absolute(uri)] = (path, uri, site or "", night_of(start_utc, longitude), sr, duration_s)
+        ledger[absolute(uri)] = (path, uri, site or "", night_of(start_utc, longitude), sr, duration_s)
     items: list[Item] = []
     for row in sample:
         if row["path"] in ledger:
@@ -324,7 +334,19 @@ def _sampled(sample: list[Row], selection: Selection, first: int) -> list[Item]:
     return items
 
 
-def _absolute(uri: str) -> str:
+def absolute(uri: str) -> str:
+    """An address that holds in any folder.
+
+    Parameters
+    ----------
+    uri : str
+        As it was scored.
+
+    Returns
+    -------
+    str
+        An absolute path, or the URI as it is.
+    """
     return uri if is_remote(uri) else str(Path(uri).absolute())
 
 

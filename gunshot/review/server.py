@@ -268,7 +268,7 @@ class _Api:
         except ParameterError as error:
             return JSONResponse({"error": str(error)}, 404)
         except GunshotError as error:  # the recording is gone or damaged: the page says so in its place
-            return JSONResponse({"error": str(error)}, 422)
+            return JSONResponse({"error": f"{self.session.item(number).path}: {error}"}, 422)
         return _ranged(request, content, kind)
 
     def made(self, number: int, what: str, context_s: float, is_loud: bool = False) -> bytes:

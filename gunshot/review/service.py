@@ -22,7 +22,7 @@ from gunshot.errors import ParameterError, StorageError
 from gunshot.evaluation.intervals import CONFIDENCE, exact_interval
 from gunshot.review.decisions import Decision, Sound, latest, read_decisions
 from gunshot.review.labels import agreed
-from gunshot.review.queue import Item, ReviewQueue, load_queue, read_sample
+from gunshot.review.queue import Item, ReviewQueue, absolute, load_queue, read_sample
 from gunshot.scoring.sampling import MissEstimate, estimated_misses
 
 __all__ = ["Band", "ServiceFigures", "service_figures"]
@@ -231,10 +231,10 @@ def _misses(results: str, queue: ReviewQueue, decided: Mapping[Sound, Mapping[st
     items = [item for item in queue.items if item.drawn == "sample"]
     if not items:
         return None
-    by_place = {(item.start_s, item.end_s, round(item.score, 6)): item for item in items}
+    by_place = {(absolute(item.uri), item.start_s): item for item in items}
     rows: list[dict[str, Any]] = []
     for row in read_sample(results):
-        item = by_place.get((row["start_s"], row["end_s"], round(row["score"], 6)))
+        item = by_place.get((row["path"], row["start_s"]))
         said = {"gunshot": "1", "not": "0"}.get(_said(item, decided), "") if item else ""
         rows.append({"label": said or row["label"], "inclusion": row["inclusion"]})
     try:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gunshot.errors import ParameterError
-from gunshot.review.decisions import Decision, DecisionLog, latest, person_name, read_decisions
+from gunshot.review.decisions import Decision, DecisionLog, latest, parse_lines, person_name, read_decisions
 
 
 def decision(who: str = "Anna", when: str = "2026-11-22T18:00:00.000000+00:00", **values: object) -> Decision:
@@ -29,13 +29,12 @@ def decision(who: str = "Anna", when: str = "2026-11-22T18:00:00.000000+00:00", 
     note=st.text(max_size=40), kind=st.text(max_size=20), path=st.text(min_size=1, max_size=40),
     channel=st.none() | st.integers(0, 7), start_s=st.floats(0, 1e6),
 )  # fmt: skip
-def test_a_line_is_read_as_it_was_written(
-    tmp_path_factory: pytest.TempPathFactory, note: str, kind: str, path: str, channel: int | None, start_s: float
-) -> None:
-    results = str(tmp_path_factory.mktemp("results"))
+def test_a_line_is_read_as_it_was_written(note: str, kind: str, path: str, channel: int | None, start_s: float) -> None:
     written = decision(note=note, kind=kind, path=path, channel=channel, start_s=start_s)
-    DecisionLog(results, "Anna").add(written)
-    assert read_decisions(results) == [written]
+    line = written.line()
+    assert line.count(b"\n") == 1
+    assert list(parse_lines(line.splitlines())) == [written]
+    assert not list(parse_lines([line[: len(line) // 2], b"[1]", b"7", b"", b"\xff"]))
 
 
 @given(who=st.text(min_size=1, max_size=60).filter(lambda text: text.strip() and text.isprintable()))
@@ -96,15 +95,14 @@ for number in range(100000):
 
 def test_what_was_told_to_be_written_survives_a_kill(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
-    writer = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", _WRITER, str(tmp_path)], cwd=root, stdout=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(root)},
-    )  # fmt: skip
-    assert writer.stdout is not None
-    told = [int(writer.stdout.readline()) for _ in range(50)]
-    writer.send_signal(signal.SIGKILL)
-    told += [int(line) for line in writer.stdout.read().splitlines() if line.isdigit()]
-    writer.wait()
+    ) as writer:  # fmt: skip
+        assert writer.stdout is not None
+        told = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.send_signal(signal.SIGKILL)
+        told += [int(line) for line in writer.stdout.read().splitlines() if line.isdigit()]
     kept = [each.start_s for each in read_decisions(str(tmp_path))]
     assert set(told) <= set(kept)
     assert kept == sorted(set(kept))

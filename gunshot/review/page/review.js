@@ -22,6 +22,11 @@ function view() {
   return found;
 }
 
+function busy(is) { // told to whoever reads the page with a program too
+  state.busy = is;
+  document.body.dataset.busy = is ? "1" : "0";
+}
+
 function say(text) { $("said").textContent = text; }
 
 const address = (what, number) =>
@@ -148,7 +153,7 @@ audio.addEventListener("ended", stop);
 
 async function decide(label) {
   if (state.busy || !state.item) return;
-  state.busy = true;
+  busy(true);
   const item = state.item;
   try {
     const done = await ask("/api/decide", {}, {
@@ -159,12 +164,12 @@ async function decide(label) {
     progress(done.progress);
     say(`${item.path} at ${clock(item.start_s)}: ${label}`);
     if (done.place === null) { say("All of this list are decided."); await show(item.number); } else await go(done.place);
-  } catch (error) { say(`NOT saved: ${error.message}`); } finally { state.busy = false; }
+  } catch (error) { say(`NOT saved: ${error.message}`); } finally { busy(false); }
 }
 
 async function undo() {
   if (state.busy) return;
-  state.busy = true;
+  busy(true);
   try {
     const done = await ask("/api/undo", {}, { ...view(), after: state.place });
     if (done.number === null) { say("Nothing to undo."); return; }
@@ -174,7 +179,7 @@ async function undo() {
     const place = await find(done.number);
     if (place >= 0) { state.place = place; list.show(place); }
     say(`Taken back: ${state.item.path} at ${clock(state.item.start_s)}`);
-  } catch (error) { say(`NOT taken back: ${error.message}`); } finally { state.busy = false; }
+  } catch (error) { say(`NOT taken back: ${error.message}`); } finally { busy(false); }
 }
 
 async function find(number) { // among the rows that are here: a decision just made is near
