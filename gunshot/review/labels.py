@@ -19,7 +19,7 @@ from typing import Any
 from gunshot.errors import ParameterError
 from gunshot.recipe import ClipRule
 from gunshot.review.decisions import Decision, Sound, latest, read_decisions
-from gunshot.review.queue import absolute
+from gunshot.review.sample import absolute
 from gunshot.scoring.results.csvfiles import csv_cell
 from gunshot.storage import write_bytes
 

@@ -9,12 +9,10 @@ ordered in milliseconds. A recording is found at its URI, or at its path below a
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -24,20 +22,11 @@ from numpy.typing import NDArray
 from gunshot.errors import ParameterError, StorageError
 from gunshot.export.selection import Filters, Selection, select
 from gunshot.review.decisions import Sound, sound_key
+from gunshot.review.sample import absolute, read_sample, sample_uri
 from gunshot.scoring.nights import night_of
-from gunshot.storage import exists, is_remote, join, read_bytes
+from gunshot.storage import exists, is_remote, join
 
-__all__ = [
-    "ORDERS",
-    "Item",
-    "Order",
-    "ReviewQueue",
-    "absolute",
-    "load_queue",
-    "read_sample",
-    "recording_uri",
-    "sample_uri",
-]
+__all__ = ["ORDERS", "Item", "Order", "ReviewQueue", "load_queue", "recording_uri"]
 
 Order = Literal["likeliest", "uncertain", "sample"]
 
@@ -266,54 +255,6 @@ def _detections(table: pa.Table, headers: dict[str, tuple[int | None, float | No
         )  # fmt: skip
 
 
-def sample_uri(results: str) -> str:
-    """Where the sample from below the threshold is.
-
-    Parameters
-    ----------
-    results : str
-        The results.
-
-    Returns
-    -------
-    str
-        Its address.
-    """
-    return join(results, "review/sample.csv")
-
-
-def read_sample(results: str) -> list[Row]:
-    """Read the sample from below the threshold.
-
-    Parameters
-    ----------
-    results : str
-        Where the tables are.
-
-    Returns
-    -------
-    list of dict
-        ``path``, ``start_s``, ``end_s``, ``label``, ``score`` and ``inclusion``, in the order drawn.
-
-    Raises
-    ------
-    StorageError
-        If there is none, or it is not what scoring wrote.
-    """
-    uri = sample_uri(results)
-    try:
-        return [
-            {
-                "path": row["path"].removeprefix("'"), "start_s": float(row["start_s"]), "end_s": float(row["end_s"]),
-                "label": (row["label"] or "").strip(), "score": float(row["x_score"]),
-                "inclusion": float(row["x_inclusion"]),
-            }
-            for row in csv.DictReader(io.StringIO(read_bytes(uri).decode("utf-8-sig"), newline=""))
-        ]  # fmt: skip
-    except (KeyError, ValueError, TypeError) as error:
-        raise StorageError(f"{uri} is not the sample that gunshot score wrote ({error}); move it away") from error
-
-
 def _sampled(sample: list[Row], selection: Selection, first: int) -> list[Item]:
     """Rows of the sample whose recordings are in the ledger: no other file is ever opened."""
     ledger = {}
@@ -332,22 +273,6 @@ def _sampled(sample: list[Row], selection: Selection, first: int) -> list[Item]:
             )  # fmt: skip
             items.append(found)
     return items
-
-
-def absolute(uri: str) -> str:
-    """An address that holds in any folder.
-
-    Parameters
-    ----------
-    uri : str
-        As it was scored.
-
-    Returns
-    -------
-    str
-        An absolute path, or the URI as it is.
-    """
-    return uri if is_remote(uri) else str(Path(uri).absolute())
 
 
 def recording_uri(item: Item, archive: str | None) -> str:

@@ -22,7 +22,8 @@ from gunshot.errors import ParameterError, StorageError
 from gunshot.evaluation.intervals import CONFIDENCE, exact_interval
 from gunshot.review.decisions import Decision, Sound, latest, read_decisions
 from gunshot.review.labels import agreed
-from gunshot.review.queue import Item, ReviewQueue, absolute, load_queue, read_sample
+from gunshot.review.queue import Item, ReviewQueue, load_queue
+from gunshot.review.sample import absolute, read_sample
 from gunshot.scoring.sampling import MissEstimate, estimated_misses
 
 __all__ = ["Band", "ServiceFigures", "service_figures"]
