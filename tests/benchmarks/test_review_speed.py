@@ -30,7 +30,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
             score=float(rng.uniform(0.5, 1)),
             site=f"site {n % 40}",
             night=f"2026-11-{1 + n % 28:02d}",
-        )  # fmt: skip
+        )
         for n in range(N)
     ]
     session = ReviewSession(str(tmp_path_factory.mktemp("results")), ReviewQueue(items), "Anna")
