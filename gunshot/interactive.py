@@ -143,13 +143,16 @@ def plot_clip(y: ArrayLike, sr: int, title: str = "") -> Figure:
     figure = Figure(figsize=(8, 4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     n_fft = min(1024, 1 << max(4, samples.size.bit_length() - 3))
-    padded = np.pad(samples, (0, max(0, n_fft - samples.size)))
-    power, hz, at_s, image = above.specgram(padded + 1e-9, NFFT=n_fft, Fs=sr, noverlap=n_fft * 3 // 4, cmap="magma")
-    high = 10 * np.log10(power.max())
-    image.set_clim(high - 80, high)
-    above.set(ylabel="Frequency (Hz)", title=title, ylim=(hz[0], hz[-1]))
+    padded = np.pad(samples, (0, max(0, 2 * n_fft - samples.size)))  # two columns at least, or there is no image
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[:: max(1, n_fft // 4)]
+    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(n_fft), axis=-1))).T
+    level_db = 10 * np.log10(np.maximum(power, 1e-12))
+    extent = (0.0, padded.size / sr, 0.0, sr / 2)
+    high = float(level_db.max())
+    above.imshow(level_db, extent=extent, origin="lower", aspect="auto", cmap="magma", vmin=high - 80, vmax=high)
+    above.set(ylabel="Frequency (Hz)", title=title)
     below.plot(np.arange(samples.size) / sr, samples, linewidth=0.5)
-    below.set(xlabel="Time (s)", xlim=(0, max(samples.size / sr, float(at_s[-1]))))
+    below.set(xlabel="Time (s)", xlim=(0, samples.size / sr))
     return figure
 
 
