@@ -35,8 +35,10 @@ from flows.commands.options import (
     said_states,
 )
 from flows.commands.peers import peers
+from flows.commands.report import report
 from flows.commands.reproduce import reproduce
 from flows.commands.results import results
+from flows.commands.review import review
 from flows.commands.score import score
 from flows.commands.store import store
 from flows.commands.synthesize import synthesize
@@ -243,20 +245,9 @@ def evaluate(
     finish(metrics, [*figures(metrics), f"report: {out}/report.html"], as_json)
 
 
-for group in (
-    score,
-    synthesize,
-    datasets,
-    store,
-    results,
-    reproduce,
-    models,
-    peers,
-    adapt,
-    export,
-    deploy,
-    up,
-    doctor,
-    metrics,
-):
+_COMMANDS = (
+    score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export, review, report, up, deploy,
+    doctor, metrics,
+)  # fmt: skip
+for group in _COMMANDS:
     cli.add_command(group)

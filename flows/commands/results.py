@@ -245,3 +245,43 @@ def misses(table: str, as_json: bool) -> None:
         f"about {found.misses:,.0f} shots missed in all that was scored (95%: {found.low:,.0f} to {found.high:,.0f})",
     ]
     _finish(found, lines, as_json)
+
+
+@results.command()
+@_uri
+@click.option("--out", required=True, metavar="CSV", help="Where the label table goes.")
+@click.option(
+    "--hard-negatives",
+    "hard",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only the N sounds with the highest scores that are no gunshots.",
+)
+@_json
+def labels(uri: str, out: str, hard: int | None, as_json: bool) -> None:
+    """Make a label table of what people decided in gunshot review.
+
+    \b
+    Example:  gunshot results labels results --out labels.csv
+              gunshot preprocess --labels labels.csv --store reviewed.zarr
+    """  # noqa: D301
+    from gunshot.review.labels import write_label_table
+
+    counts = write_label_table(uri, out, hard=hard)
+    _finish(counts, counts.lines(out), as_json)
+
+
+@results.command()
+@_uri
+@click.option("--model", metavar="NAME|DIGEST", help="Of which model, where the results hold several.")
+@_json
+def service(uri: str, model: str | None, as_json: bool) -> None:
+    """Tell precision and recall in service by what people decided in gunshot review, with intervals.
+
+    \b
+    Example:  gunshot results service results
+    """  # noqa: D301
+    from gunshot.review.service import service_figures
+
+    figures = service_figures(uri, model)
+    _finish(figures, figures.lines(), as_json)

@@ -31,7 +31,7 @@ from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.sampling import sample_below
 from gunshot.scoring.timestamps import Deployments
 from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
-from gunshot.storage import exists, is_remote, join, read_bytes, write_bytes
+from gunshot.storage import exists, is_remote, join, list_files, read_bytes, write_bytes
 
 __all__ = ["SAMPLE_ROWS", "Morning", "drift_sentences", "failures_by_reason", "tell_morning"]
 
@@ -234,7 +234,8 @@ def _write_sample(results: str, candidates: pa.Table, bundle: Bundle) -> Row:
     uri = join(results, "review/sample.csv")
     if exists(uri):
         there = list(csv.DictReader(io.StringIO(read_bytes(uri).decode())))
-        if labelled := sum(bool((row.get("label") or "").strip()) for row in there):
+        labelled = sum(bool((row.get("label") or "").strip()) for row in there)
+        if labelled or _is_reviewed(results):
             return {"path": uri, "rows": len(there), "labelled": labelled}
     clip = bundle.recipe.clip
     sample = sample_below(candidates, bundle.operating_point.threshold, SAMPLE_ROWS)
@@ -249,6 +250,14 @@ def _write_sample(results: str, candidates: pa.Table, bundle: Bundle) -> Row:
     ]  # fmt: skip
     write_bytes(uri, _csv(_SAMPLE_COLUMNS, rows))
     return {"path": uri, "rows": len(rows), "labelled": 0}
+
+
+def _is_reviewed(results: str) -> bool:
+    """Whether someone has decided on a sound of the sample in `gunshot review`: another draw would lose that."""
+    folder = join(results, "review/decisions")
+    if not exists(folder):
+        return False
+    return any(b'"drawn": "sample"' in read_bytes(info.uri) for info in list_files(folder, (".jsonl",)))
 
 
 def _csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:

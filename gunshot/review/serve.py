@@ -1,0 +1,92 @@
+"""The review as a running server: a port, an address for the browser, and the end by Ctrl+C."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+
+from gunshot.errors import ParameterError
+from gunshot.review.queue import Order, load_queue
+from gunshot.review.session import ReviewSession
+
+__all__ = ["serve_review"]
+
+_LOCAL = {"127.0.0.1", "localhost", "::1"}
+
+
+def serve_review(
+    results: str,
+    *,
+    model: str | None = None,
+    archive: str | None = None,
+    who: str | None = None,
+    order: Order = "likeliest",
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    no_browser: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve the review of results until it is stopped.
+
+    Parameters
+    ----------
+    results : str
+        Where the tables are.
+    model : str, optional
+        A model's name or the beginning of its digest; needed where the results hold several.
+    archive : str, optional
+        Where the recordings are now, if they have moved.
+    who : str, optional
+        Who decides; the account's name if not given.
+    order : {"likeliest", "uncertain", "sample"}
+        With which the page begins.
+    host : str
+        Address to listen on.
+    port : int
+        Its port; 0 takes a free one.
+    no_browser : bool
+        Whether the address is only printed.
+    say : callable
+        Prints a line.
+
+    Raises
+    ------
+    ParameterError
+        If the port is taken, or the name or the model is none.
+    StorageError
+        If the results cannot be read.
+    """
+    import uvicorn
+
+    from gunshot.review.server import LOOPBACK, review_app
+
+    queue = load_queue(results, model)
+    session = ReviewSession(results, queue, who or getpass.getuser())
+    app = review_app(session, archive=archive, order=order, hosts=LOOPBACK if host in _LOCAL else ["*"])
+    listening = _listen(host, port)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
+    counts = queue.numbers("likeliest").size, queue.numbers("sample").size
+    say(f"{counts[0]} detections and {counts[1]} sounds of the sample to review, by {session.who}")
+    if host not in _LOCAL:
+        say(f"whoever reaches {host} may listen and decide as {session.who}")
+    say(f"review: {address} (Ctrl+C ends it; decisions are kept as they are made)")
+    if not no_browser:
+        threading.Timer(1.0, webbrowser.open, [address]).start()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+    server.run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        found = socket.socket(family, socket.SOCK_STREAM)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        return found
+    except OSError as error:
+        raise ParameterError(
+            f"--port {port} at {host} cannot be had ({error.strerror or error}); give another, or 0 for a free one"
+        ) from error
