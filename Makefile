@@ -51,7 +51,7 @@ ENGINE ?= :
 COMPOSE ?= docker compose
 stack:
 	$(PYTHON) docker/make_secrets.py
-	docker build -q -f docker/Dockerfile -t gunshot:0.1.0 .
+	docker build -q -f docker/Dockerfile --target scoring -t gunshot:0.1.0 .
 	$(COMPOSE) -f docker/compose.yaml up -d --wait --wait-timeout 600
 
 # what was scored stays in the volumes; `$(COMPOSE) -f docker/compose.yaml down -v` removes it
