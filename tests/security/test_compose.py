@@ -151,8 +151,8 @@ def test_dask_asks_for_certificates_of_this_stack() -> None:
     for name in ("dask-scheduler", "dask-worker"):
         assert SERVICES[name]["environment"]["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] == "true"
         # each has its own volume, and so its own key alone
-        assert SERVICES[name]["volumes"] == [f"tls-{name.removeprefix('dask-')}:/tls:ro"]
-    assert SERVICES["prefect-worker"]["volumes"] == ["tls-client:/tls:ro"]
+        assert SERVICES[name]["volumes"] == [f"tls-{name.removeprefix('dask-')}:/tls:ro,nocopy"]
+    assert SERVICES["prefect-worker"]["volumes"] == ["tls-client:/tls:ro,nocopy"]
 
 
 @pytest.mark.slow
