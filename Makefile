@@ -5,7 +5,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
-.PHONY: demo install install-dev test test-slow test-all check bench field-model lock clean
+.PHONY: demo install install-dev test test-slow test-all check bench field-model lock clean stack stack-down stack-test audit
 
 demo: install
 	$(BIN)/gunshot demo --out demo
@@ -31,7 +31,7 @@ test: check
 
 # what is slow, or starts more servers; what only measures is `bench`
 test-slow: install-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --run-slow -m slow --ignore tests/benchmarks --ignore tests/clusters
+	$(BIN)/python -m pytest -n 2 --dist loadfile --run-slow -m "slow and not stack" --ignore tests/benchmarks --ignore tests/clusters
 	$(BIN)/python -m pytest --run-slow -m slow tests/clusters  # jobs and hosts have clocks of their own: nothing beside them
 
 test-all: test test-slow
@@ -45,6 +45,25 @@ check: install-dev
 
 bench: install-dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --run-slow
+
+# the stack of docs/stack.md; ENGINE names a command that prints the shell's settings of an engine, where none is the default
+ENGINE ?= :
+COMPOSE ?= docker compose
+stack:
+	$(PYTHON) docker/make_secrets.py
+	docker build -q -f docker/Dockerfile --target scoring -t gunshot:0.1.0 .
+	$(COMPOSE) -f docker/compose.yaml up -d --wait --wait-timeout 600
+
+# what was scored stays in the volumes; `$(COMPOSE) -f docker/compose.yaml down -v` removes it
+stack-down:
+	$(COMPOSE) -f docker/compose.yaml down
+
+stack-test: install-dev
+	eval "$$($(ENGINE))"; $(BIN)/python -m pytest -s --run-slow -m stack tests/stack
+
+# known faults of what the locks name: asks a service, and says so where it cannot be reached
+audit: install-dev
+	$(PYTHON) .ci/audit.py
 
 # the model that ships with the package (docs/models.md says where AUDIO and PACKAGES come from)
 AUDIO := ../shared/audio
@@ -60,10 +79,12 @@ field-model: install
 		--assign 'street-*/*=unseen' --assign 'gunshots/*=train' --assign '*/gunshots/*=train' \
 		--assign '*/usr/*=train' --assign '*/scene*=train'
 
-# needs uv; writes both locks, with hashes and without addresses: uv leaves those out unless it is told otherwise
+# needs uv; writes the locks, with hashes and without addresses: uv leaves those out unless it is told otherwise. The image's has no
+# TensorFlow, and is of the versions of the first
 lock:
-	uv pip compile pyproject.toml $(LOCK) --output-file requirements.lock
-	uv pip compile pyproject.toml --extra dev --constraint requirements.lock $(LOCK) --output-file requirements-dev.lock
+	uv pip compile pyproject.toml --extra train $(LOCK) --output-file requirements.lock
+	uv pip compile pyproject.toml --extra train --extra dev --constraint requirements.lock $(LOCK) --output-file requirements-dev.lock
+	uv pip compile pyproject.toml --extra server --constraint requirements.lock $(LOCK) --output-file requirements-image.lock
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 clean:

@@ -110,6 +110,8 @@ def _zip_members(archive: Path, limit_bytes: int) -> Generator[_Member, None, No
                 raise _refuse(archive, info.filename, "a link or device")
             if info.flag_bits & 1:
                 raise _refuse(archive, info.filename, "encrypted")
+            if not info.filename:  # of which zipfile cannot even say whether it is a folder
+                raise _refuse(archive, info.filename, "no name")
             if info.is_dir():
                 yield _Member(info.filename, None)
                 continue

@@ -17,16 +17,24 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from gunshot.errors import BundleError
+from gunshot.errors import BundleError, TrainingError
 from gunshot.models.batches import Batch, Batches, ahead
 from gunshot.models.catalogue import ModelRule
 from gunshot.models.checkpoint import Checkpoint, Saved
 from gunshot.models.native import without_greeting
-from gunshot.models.networks import NETWORKS
+
+try:
+    import keras
+
+    from gunshot.models.networks import NETWORKS
+except ModuleNotFoundError as missing:  # where recordings are scored it is not needed, and left out of the image
+    raise TrainingError(
+        f"networks are trained with TensorFlow, and {missing.name} is not installed; install it with pip install "
+        "'gunshot[train]', or run this in the image that is built with --target training"
+    ) from missing
 
 __all__ = ["Epoch", "Fit", "fit_network", "read_weights"]
 
