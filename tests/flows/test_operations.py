@@ -251,6 +251,7 @@ def test_metrics_are_served_on_loopback(results: Path) -> None:
 
 
 class TestLogs:
+    @pytest.mark.slow
     def test_lines_for_machines_say_what_was_done_to_what(
         self, gunshot: Gunshot, write_noise: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         prefect_server: None,

@@ -191,6 +191,7 @@ def test_figures_of_held_out_rows_are_the_default_models(page: str, evaluations:
         assert f'id="{section}"' in page
 
 
+@pytest.mark.slow
 def test_two_models_of_one_kind_are_both_shown(inputs: ReportInputs, small_store: str, tmp_path: Path) -> None:
     first = inputs.evaluations[0]
     point = replace(first.bundle.operating_point, name="another", threshold=0.75, guarantee=None)
@@ -218,6 +219,7 @@ def test_without_archive_and_copies_their_sections_are_left_out(inputs: ReportIn
     assert 'id="models"' in page
 
 
+@pytest.mark.slow
 def test_a_failed_row_of_the_store_is_listed(
     small_corpus: Path, tmp_path: Path, preprocessed: Callable[..., str], write_recording: Callable[..., Path]
 ) -> None:

@@ -274,6 +274,7 @@ class TestNetwork:
         again = train_model(poisoned, "small-cnn", str(tmp_path / "b"), epochs=2)
         assert weights_digest(again) == weights_digest(load_bundle(cnn_bundle))
 
+    @pytest.mark.slow
     @NETWORKS
     def test_another_seed_makes_other_weights(self, small_store: str, cnn_bundle: str, tmp_path: Path) -> None:
         other = train_model(small_store, "small-cnn", str(tmp_path / "b"), epochs=2, seed=1)

@@ -290,6 +290,7 @@ def _job(server: _Server, folder: Path, is_verifiable: bool = True, size_bytes: 
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(cut=st.integers(0, 40_000), body=st.binary(min_size=1, max_size=64))
 def test_whatever_the_cut_the_parts_make_the_whole(server: _Server, cut: int, body: bytes) -> None:
@@ -302,6 +303,7 @@ def test_whatever_the_cut_the_parts_make_the_whole(server: _Server, cut: int, bo
     assert sum(do.served) == len(body)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     have=st.integers(0, 30_000),
