@@ -3,6 +3,7 @@
 # Open this file in Jupyter (with Jupytext), VS Code or PyCharm: each `# %%` begins a cell. It runs as a script too.
 
 # %%
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -17,7 +18,8 @@ folder = Path(mkdtemp())
 # Sound to try: a minute with planted shots, made from acoustics. Take a recording of your own instead.
 
 # %%
-write_archive(folder, n_recordings=1, duration_s=60.0, n_shots=8, n_confusers=4, sr=24_000, seed=1)
+evening = datetime(2026, 11, 22, 18, tzinfo=UTC)
+write_archive(folder, n_recordings=1, duration_s=60.0, n_shots=8, n_confusers=4, sr=24_000, start=evening, seed=1)
 recording = next(folder.glob("*.WAV"))
 
 # %% [markdown]
