@@ -103,8 +103,8 @@ def told(kind: str, truth: dict[str, list[float]], found: dict[str, list[float]]
     )
     return (
         f"{kind:<14}{metrics.n_events:>5} shots, found {metrics.recall:.3f} ({low:.3f} to {high:.3f}), false alarms a "
-        f"day {alarms[0]:.0f} ({alarms[1]:.0f} to {alarms[2]:.0f}), {away * 86_400 / listened_s:.0f} of them away from shots, "
-        f"median time error {error_ms}"
+        f"day {alarms[0]:.0f} ({alarms[1]:.0f} to {alarms[2]:.0f}), "
+        f"{away * 86_400 / listened_s:.0f} of them away from shots, median time error {error_ms}"
     )
 
 
