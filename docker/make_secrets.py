@@ -28,14 +28,13 @@ def contents() -> dict[str, str]:
         "PREFECT_API_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://prefect:{database}@postgres:5432/prefect",
         "PREFECT_SERVER_API_AUTH_STRING": f"admin:{user}",
         "PREFECT_API_AUTH_STRING": f"admin:{user}",  # the server's own services are its clients
-        "PREFECT_REDIS_MESSAGING_HOST": "redis",
-        "PREFECT_REDIS_MESSAGING_PASSWORD": redis,
         "PREFECT_SERVER_DOCKET_URL": f"redis://:{redis}@redis:6379/1",
     }
     keys = [{"accessKey": name, "secretKey": key}]
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     return {
         "postgres_password": database,
+        "redis_password": redis,  # for the server (docker/serve.py)
         "redis.conf": f"requirepass {redis}\ndir /data\nappendonly yes\nprotected-mode yes\nbind 0.0.0.0\n",
         "prefect_server.toml": _profile(server),
         "prefect_client.toml": _profile({"PREFECT_API_AUTH_STRING": f"admin:{user}"}),

@@ -120,7 +120,24 @@ def test_no_password_is_in_an_environment_and_no_container_has_one_that_it_does_
         secret: [n for n, s in SERVICES.items() if secret in s.get("secrets", [])] for secret in COMPOSE["secrets"]
     }
     assert users["postgres_password"] == ["postgres"]
-    assert users["prefect_server"] == ["prefect-server"]
+    assert users["prefect_server"] == users["redis_password"] == ["prefect-server"]
+
+
+def test_the_server_gets_the_password_of_redis_from_its_file_as_its_package_reads_it(
+    secrets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert SERVICES["prefect-server"]["entrypoint"] == ["python", "/opt/gunshot/docker/serve.py"]
+    (tmp_path / "prefect").write_text('#!/bin/sh\necho "$PREFECT_REDIS_MESSAGING_PASSWORD" "$@" > told\n')
+    (tmp_path / "prefect").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    code = (
+        f"import sys, pathlib; sys.path.insert(0, {str(ROOT / 'docker')!r}); import serve\n"
+        f"serve.PASSWORD = pathlib.Path({str(secrets / 'redis_password')!r}); serve.main()"
+    )
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([sys.executable, "-c", code, "server", "start"], check=True, env=os.environ | {"PATH": path})
+    password = (secrets / "redis.conf").read_text().split()[1]
+    assert (tmp_path / "told").read_text().split() == [password, "server", "start"]
 
 
 def test_secrets_are_kept_and_entered_by_their_owner_alone(secrets: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = ("postgres", "redis", "s3")
 KEEP_IMAGES = "GUNSHOT_STACK_KEEP_IMAGES"
+USE_IMAGE = "GUNSHOT_STACK_IMAGE"  # one that is there already, in place of one built from this tree
 
 
 def find_compose() -> list[str]:
@@ -48,10 +49,11 @@ class Stack:
         self.secrets = folder / "secrets"
         self.ports = {"prefect": free_port(), "s3": free_port()}
         subprocess.run([sys.executable, ROOT / "docker" / "make_secrets.py", self.secrets], check=True)
+        image = os.environ.get(USE_IMAGE, "gunshot-test:scoring")
         self.environment = os.environ | {
             "GUNSHOT_SECRETS": str(self.secrets),
-            "GUNSHOT_IMAGE": "gunshot-test:scoring",
-            "GUNSHOT_FLOW_IMAGE": "gunshot-test:scoring",
+            "GUNSHOT_IMAGE": image,
+            "GUNSHOT_FLOW_IMAGE": image,
             "POSTGRES_IMAGE": "gunshot-test:postgres",
             "REDIS_IMAGE": "gunshot-test:redis",
             "S3_IMAGE": "gunshot-test:s3",
@@ -64,7 +66,8 @@ class Stack:
 
     def build(self) -> None:
         """Build what is not there yet; the project's image is built always, from what its layers keep."""
-        self._build("gunshot-test:scoring", "--target", "scoring", "-f", str(ROOT / "docker/Dockerfile"), str(ROOT))
+        if USE_IMAGE not in os.environ:
+            self._build("gunshot-test:scoring", "--target", "scoring", "-f", str(ROOT / "docker/Dockerfile"), str(ROOT))
         for name in STAND_INS:
             self._build(f"gunshot-test:{name}", str(ROOT / "tests" / "stack" / "images" / name))
 
