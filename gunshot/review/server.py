@@ -98,7 +98,7 @@ def review_app(
     ]
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:  # numpydoc ignore=PR01
         """What runs beside the requests."""
         task = asyncio.create_task(_refreshed(session))
         threading.Thread(target=api.warm, name="first pictures", daemon=True).start()
