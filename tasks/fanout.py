@@ -74,7 +74,7 @@ def fan_out(
         yield from map(function, items)
         return
     with Client(scheduler, set_as_default=False) as client:
-        window, looked = _window(client), monotonic()
+        window, looked = _window(client, scheduler), monotonic()
         waiting = iter(items)
         suspects: deque[_Unit] = deque()
         under_way = _UnderWay(client)
@@ -99,15 +99,13 @@ def fan_out(
                     "again: what is done is not done twice"
                 ) from error
             except CancelledError as error:
-                raise RunError(
-                    f"the Dask scheduler at {scheduler} was lost; run again, what is done is not done twice"
-                ) from error
+                raise _lost(scheduler) from error
             else:
                 yield outcome
             finally:
                 del future
             if monotonic() - looked > _LOOK_EVERY_S:
-                window, looked = _window(client), monotonic()
+                window, looked = _window(client, scheduler), monotonic()
             if not suspects:
                 for further in islice(waiting, max(0, window - running.count())):
                     running.add(under_way.submit(_Unit(further, function)))
@@ -140,6 +138,13 @@ class _UnderWay:
         return self._units.pop(future.key)
 
 
-def _window(client: Client) -> int:
-    threads = sum(client.nthreads().values())
-    return max(1, threads, client.get_metadata(PLANNED_THREADS, 0)) * _UNITS_A_THREAD
+def _window(client: Client, scheduler: str) -> int:
+    try:
+        threads, planned = sum(client.nthreads().values()), client.get_metadata(PLANNED_THREADS, 0)
+    except (OSError, AttributeError) as error:  # not answered; or Dask knows already, and has None in its place
+        raise _lost(scheduler) from error
+    return max(1, threads, planned) * _UNITS_A_THREAD
+
+
+def _lost(scheduler: str) -> RunError:
+    return RunError(f"the Dask scheduler at {scheduler} was lost; run again, what is done is not done twice")

@@ -290,6 +290,28 @@ class TestKilledWorkers:
         ):
             list(fan_out(address, str, range(3)))
 
+    @pytest.mark.parametrize(
+        "said",
+        [OSError("Timed out trying to connect"), AttributeError("'NoneType' object has no attribute 'ncores'")],
+        ids=["not answered", "known to be gone"],
+    )
+    def test_a_scheduler_that_is_lost_when_its_threads_are_counted_again_ends_the_run(
+        self, cluster: str, said: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # both are what Dask's client did, with a scheduler that was killed: the first once, the second from then on
+        def nthreads(client: Client) -> dict[str, int]:
+            counted.append(1)
+            if len(counted) > 1:
+                raise said
+            return original(client)
+
+        counted: list[int] = []
+        original = Client.nthreads
+        monkeypatch.setattr(Client, "nthreads", nthreads)
+        monkeypatch.setattr("tasks.fanout._LOOK_EVERY_S", 0.0)
+        with pytest.raises(RunError, match=f"scheduler at {cluster} was lost; run again"):
+            list(fan_out(cluster, str, range(20)))
+
 
 @settings(deadline=None, max_examples=5)
 @given(counts=st.lists(st.integers(0, 12), min_size=1, max_size=3))
