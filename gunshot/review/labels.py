@@ -19,9 +19,8 @@ from typing import Any
 from gunshot.errors import ParameterError
 from gunshot.recipe import ClipRule
 from gunshot.review.decisions import Decision, Sound, latest, read_decisions
-from gunshot.review.sample import absolute
 from gunshot.scoring.results.csvfiles import csv_cell
-from gunshot.storage import write_bytes
+from gunshot.storage import absolute, write_bytes
 
 __all__ = ["LEAD_S", "LabelCounts", "agreed", "hard_negatives", "label_rows", "write_label_table"]
 

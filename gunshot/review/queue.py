@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from gunshot.errors import ParameterError, StorageError
 from gunshot.export.selection import Filters, Selection, select
 from gunshot.review.decisions import Sound, sound_key
-from gunshot.review.sample import absolute, read_sample, sample_uri
 from gunshot.scoring.nights import night_of
-from gunshot.storage import exists, is_remote, join
+from gunshot.scoring.sample_table import read_sample, sample_uri
+from gunshot.storage import absolute, exists, is_remote, join
 
 __all__ = ["ORDERS", "Item", "Order", "ReviewQueue", "load_queue", "recording_uri"]
 

@@ -23,8 +23,9 @@ from gunshot.evaluation.intervals import CONFIDENCE, exact_interval
 from gunshot.review.decisions import Decision, Sound, latest, read_decisions
 from gunshot.review.labels import agreed
 from gunshot.review.queue import Item, ReviewQueue, load_queue
-from gunshot.review.sample import absolute, read_sample
+from gunshot.scoring.sample_table import read_sample
 from gunshot.scoring.sampling import MissEstimate, estimated_misses
+from gunshot.storage import absolute
 
 __all__ = ["Band", "ServiceFigures", "service_figures"]
 

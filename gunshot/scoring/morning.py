@@ -14,7 +14,6 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -28,10 +27,11 @@ from gunshot.scoring.results.csvfiles import csv_cell
 from gunshot.scoring.results.schemas import Kind
 from gunshot.scoring.results.tables import read_table
 from gunshot.scoring.rule import ScoringRule
+from gunshot.scoring.sample_table import SAMPLE_COLUMNS, sample_uri
 from gunshot.scoring.sampling import sample_below
 from gunshot.scoring.timestamps import Deployments
 from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
-from gunshot.storage import exists, is_remote, join, list_files, read_bytes, write_bytes
+from gunshot.storage import absolute, exists, join, list_files, read_bytes, write_bytes
 
 __all__ = ["SAMPLE_ROWS", "Morning", "drift_sentences", "failures_by_reason", "tell_morning"]
 
@@ -41,7 +41,6 @@ SAMPLE_ROWS = 50
 Row = dict[str, Any]
 
 _EXAMPLES = 3
-_SAMPLE_COLUMNS = ("path", "start_s", "end_s", "label", "x_score", "x_inclusion")
 
 
 @dataclass(frozen=True)
@@ -231,7 +230,7 @@ def _plain(rows: list[Row]) -> list[Row]:
 
 def _write_sample(results: str, candidates: pa.Table, bundle: Bundle) -> Row:
     """Write the sample to check, unless a person has begun to."""
-    uri = join(results, "review/sample.csv")
+    uri = sample_uri(results)
     if exists(uri):
         there = list(csv.DictReader(io.StringIO(read_bytes(uri).decode())))
         labelled = sum(bool((row.get("label") or "").strip()) for row in there)
@@ -241,14 +240,14 @@ def _write_sample(results: str, candidates: pa.Table, bundle: Bundle) -> Row:
     sample = sample_below(candidates, bundle.operating_point.threshold, SAMPLE_ROWS)
     rows = [
         [
-            row["uri"] if is_remote(row["uri"]) else str(Path(row["uri"]).absolute()),
+            absolute(row["uri"]),
             round(max(0.0, row["onset_s"] - clip.lead_s), 4),
             round(row["onset_s"] - clip.lead_s + clip.length_s, 4),
             "", round(row["score"], 6), row["inclusion"],
         ]
         for row in sample.to_pylist()
     ]  # fmt: skip
-    write_bytes(uri, _csv(_SAMPLE_COLUMNS, rows))
+    write_bytes(uri, _csv(SAMPLE_COLUMNS, rows))
     return {"path": uri, "rows": len(rows), "labelled": 0}
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import overload
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from gunshot.audio.probe import AUDIO_SUFFIXES
 from gunshot.errors import ManifestError, StorageError
-from gunshot.storage import FileInfo, is_remote, list_files
+from gunshot.storage import FileInfo, absolute, is_remote, list_files
 
 __all__ = ["Target", "Targets", "list_targets"]
 
@@ -212,7 +212,7 @@ class _Listing:
             )
 
     def _is_new(self, uri: str) -> bool:
-        place = uri if is_remote(uri) else str(Path(uri).absolute())  # one input may be relative, another not
+        place = absolute(uri)  # one input may be relative, another not
         key = hashlib.blake2b(place.encode(), digest_size=16).digest()
         if key in self._seen:
             return False

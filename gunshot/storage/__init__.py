@@ -7,7 +7,7 @@ they are, without ``file://``. Writing is atomic: readers see the old object, or
 and endpoints come from the environment's standard chain (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, profiles, roles).
 """
 
-from gunshot.storage.access import FileInfo, explained, is_remote, join
+from gunshot.storage.access import FileInfo, absolute, explained, is_remote, join
 from gunshot.storage.lease import Lease, lease
 from gunshot.storage.listing import identity, list_files, list_folders
 from gunshot.storage.objects import (
@@ -26,6 +26,7 @@ from gunshot.storage.objects import (
 __all__ = [
     "FileInfo",
     "Lease",
+    "absolute",
     "create_bytes",
     "delete",
     "delete_leftovers",

@@ -16,6 +16,7 @@ from gunshot.errors import StorageError, TransientStorageError
 
 __all__ = [
     "FileInfo",
+    "absolute",
     "explained",
     "filesystem",
     "is_remote",
@@ -49,6 +50,22 @@ class FileInfo:
     uri: str
     size: int
     etag: str
+
+
+def absolute(uri: str) -> str:
+    """An address that holds in any folder.
+
+    Parameters
+    ----------
+    uri : str
+        Any address.
+
+    Returns
+    -------
+    str
+        An absolute path, or the URI as it is.
+    """
+    return uri if is_remote(uri) else str(Path(uri).absolute())
 
 
 def is_remote(uri: str | Path) -> bool:

@@ -1,16 +1,24 @@
-"""The random sample from below the threshold, as scoring wrote it."""
+"""The table of the random sample from below the threshold: where it is, and how it is read.
+
+Conventions
+-----------
+``review/sample.csv`` beside the tables of results is a label table; `gunshot.scoring.morning` writes it, people and
+`gunshot.review` read it. Score and inclusion begin with ``x_``: they are no columns of a label table.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 from typing import Any
 
 from gunshot.errors import StorageError
-from gunshot.storage import is_remote, join, read_bytes
+from gunshot.storage import join, read_bytes
 
-__all__ = ["absolute", "read_sample", "sample_uri"]
+__all__ = ["SAMPLE_COLUMNS", "read_sample", "sample_uri"]
+
+SAMPLE_COLUMNS = ("path", "start_s", "end_s", "label", "x_score", "x_inclusion")
+"""Of the table, in their order."""
 
 Row = dict[str, Any]
 
@@ -61,19 +69,3 @@ def read_sample(results: str) -> list[Row]:
         ]  # fmt: skip
     except (KeyError, ValueError, TypeError) as error:
         raise StorageError(f"{uri} is not the sample that gunshot score wrote ({error}); move it away") from error
-
-
-def absolute(uri: str) -> str:
-    """An address that holds in any folder.
-
-    Parameters
-    ----------
-    uri : str
-        As it was scored.
-
-    Returns
-    -------
-    str
-        An absolute path, or the URI as it is.
-    """
-    return uri if is_remote(uri) else str(Path(uri).absolute())
