@@ -82,16 +82,13 @@ class LedgerCounts:
         In all of them.
     listened_s : float
         Sound that was read [s].
-    n_failures : int
-        Recordings that are not ``ok``.
     failures : list of dict
-        ``path``, ``state`` and ``reason`` of those, the first thousand.
+        ``path``, ``state`` and ``reason`` of those that are not ``ok``, the first thousand.
     """
 
     states: Counter[str] = field(default_factory=Counter)
     n_detections: int = 0
     listened_s: float = 0.0
-    n_failures: int = 0
     failures: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, table: pa.Table) -> None:
@@ -107,7 +104,6 @@ class LedgerCounts:
         self.n_detections += pc.sum(table.column("n_detections")).as_py() or 0
         self.listened_s += pc.sum(table.column("read_s")).as_py() or 0.0
         failed = table.filter(pc.not_equal(table.column("state"), "ok")).select(["path", "state", "reason"])
-        self.n_failures += failed.num_rows
         self.failures += failed.slice(0, max(0, _MOST_FAILURES - len(self.failures))).to_pylist()
 
 
