@@ -18,7 +18,7 @@ from typing import Any
 
 from scipy.stats import binomtest
 
-from gunshot.errors import ParameterError, StorageError
+from gunshot.errors import ParameterError
 from gunshot.evaluation.intervals import CONFIDENCE, exact_interval
 from gunshot.review.decisions import Decision, Sound, latest, read_decisions
 from gunshot.review.labels import agreed
@@ -241,7 +241,7 @@ def _misses(results: str, queue: ReviewQueue, decided: Mapping[Sound, Mapping[st
         rows.append({"label": said or row["label"], "inclusion": row["inclusion"]})
     try:
         return estimated_misses(rows)
-    except (ParameterError, StorageError):  # nothing of a stratum has been checked yet
+    except ParameterError:  # nothing of a stratum has been checked yet
         return None
 
 
