@@ -138,16 +138,17 @@ def plot_clip(y: ArrayLike, sr: int, title: str = "") -> Figure:
         If it is not one channel of finite samples.
     """
     from matplotlib.figure import Figure
+    from scipy.signal import spectrogram
 
     samples = _samples(y)
     figure = Figure(figsize=(8, 4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     n_fft = min(1024, 1 << max(4, samples.size.bit_length() - 3))
     padded = np.pad(samples, (0, max(0, 2 * n_fft - samples.size)))  # two columns at least, or there is no image
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[:: max(1, n_fft // 4)]
-    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(n_fft), axis=-1))).T
+    _, time_s, power = spectrogram(padded, sr, nperseg=n_fft, noverlap=n_fft - max(1, n_fft // 4))
     level_db = 10 * np.log10(np.maximum(power, 1e-12))
-    extent = (0.0, padded.size / sr, 0.0, sr / 2)
+    half_s = (time_s[1] - time_s[0]) / 2
+    extent = (time_s[0] - half_s, time_s[-1] + half_s, 0.0, sr / 2)
     high = float(level_db.max())
     above.imshow(level_db, extent=extent, origin="lower", aspect="auto", cmap="magma", vmin=high - 80, vmax=high)
     above.set(ylabel="Frequency (Hz)", title=title)
