@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.packages import install
 
 NETWORK = "10.213.77"
 
@@ -56,14 +57,11 @@ def ip(*arguments: str) -> None:
     assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"
 
 
-def install() -> None:
-    """Debian's package, when it is not there; skips where namespaces cannot be had."""
+def needs_namespaces() -> None:
+    """Skips where network namespaces cannot be had."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
-    if shutil.which("ip") is None:
-        if shutil.which("apt-get") is None:
-            pytest.skip("no ip here, and no apt-get to install it")
-        subprocess.run(["apt-get", "install", "-y", "iproute2"], check=True, capture_output=True, timeout=200)
+    install({"ip": "iproute2"})
     probe = subprocess.run(["ip", "netns", "add", f"gs{os.getpid()}x"], capture_output=True, text=True, check=False)
     if probe.returncode != 0:
         pytest.skip(f"no network namespaces here: {probe.stderr.strip()}")
@@ -73,7 +71,7 @@ def install() -> None:
 @contextmanager
 def two_hosts() -> Iterator[tuple[Host, Host]]:
     """Two hosts that reach each other and this process; all links and namespaces go with the block."""
-    install()
+    needs_namespaces()
     name = f"gs{os.getpid()}"
     # the bridge is in a namespace of its own, for this machine's firewall may drop what it forwards
     switch = f"{name}s"

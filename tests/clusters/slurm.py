@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -13,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.packages import install
 
 PROGRAMS = {"slurmctld": "slurm-wlm", "slurmd": "slurm-wlm", "sbatch": "slurm-wlm", "munged": "munge"}
 
@@ -46,25 +47,11 @@ PartitionName=short Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
 
-def install() -> None:
-    """Debian's packages, when they are not there; skips where they cannot be had."""
+def install_slurm() -> None:
+    """Its daemons, when they are not there; skips where they cannot be had."""
     if os.geteuid() != 0:
         pytest.skip("SLURM's daemons need root")
-    missing = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
-    if not missing:
-        return
-    if shutil.which("apt-get") is None:
-        pytest.skip(f"no {', '.join(missing)} here, and no apt-get to install them")
-    done = subprocess.run(
-        ["apt-get", "install", "-y", "--no-install-recommends", *missing],
-        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.skip(f"cannot install {', '.join(missing)}: {done.stderr.strip().splitlines()[-1:]}")
+    install(PROGRAMS)
 
 
 def run(*command: str) -> str:
@@ -99,7 +86,7 @@ def daemon(folder: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
 @contextmanager
 def one_node(folder: Path) -> Iterator[Path]:
     """The cluster; gives its configuration, which SLURM_CONF must name."""
-    install()
+    install_slurm()
     folder.chmod(0o755)
     for name in ("state", "spool"):
         (folder / name).mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,20 +15,10 @@ import httpx
 import pytest
 
 from gunshot.review.decisions import latest, read_decisions
+from tests.browser import LIMIT_MS, chromium
 from tests.review.conftest import make_results
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(3600),  # a loaded machine takes seconds for each key
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install the package chromium"),
-]
-LIMIT_MS = 300_000
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-)  # fmt: skip
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 @contextmanager
@@ -49,10 +38,8 @@ def reviewing(results: str, who: str = "Anna") -> Iterator[tuple[str, subprocess
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), timeout=LIMIT_MS)
-        yield chromium
-        chromium.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture
