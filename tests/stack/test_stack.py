@@ -72,13 +72,13 @@ def scored(stack: Stack, began: float, tmp_path_factory: pytest.TempPathFactory)
         print(f"all scored after {time.monotonic() - began:.0f} s")
         tables = {kind: read_table(RESULTS, kind) for kind in ("recordings", "detections", "candidates")}
         close_clients()
-    return tables | reference(audio, tmp_path_factory.mktemp("alone"))
+        return tables | reference(tmp_path_factory.mktemp("alone"))
 
 
-def reference(audio: Path, place: Path) -> dict[str, pa.Table]:
-    """The same files without the stack, in one process."""
+def reference(place: Path) -> dict[str, pa.Table]:
+    """The same objects in one process: which candidates are kept is drawn by address and content."""
     model, results = save_model(str(place / "model")), str(place / "results")
-    command = ["-c", "from flows.cli import main; main()", "score", str(audio), "--model", model, "--out", results]
+    command = ["-c", "from flows.cli import main; main()", "score", ARCHIVE, "--model", model, "--out", results]
     command += ["--workers", "0", "--sample", "0.01", "--max-failed-fraction", "1"]
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True, timeout=1200, capture_output=True)
     return {f"{kind} alone": read_table(results, kind) for kind in ("recordings", "detections", "candidates")}
@@ -170,11 +170,17 @@ class TestSecrecy:
             assert stack.docker("exec", *stack.containers(service), "id", "-u").strip() == "1000"
 
     def test_prefect_asks_for_the_login_and_for_a_token(self, stack: Stack) -> None:
-        url = f"http://127.0.0.1:{stack.ports['prefect']}/api/flow_runs/filter"
-        assert httpx.post(url, json={}, timeout=60).status_code == 401
-        login = ("admin", stack.secret_values()["prefect"])
-        assert httpx.post(url, json={}, auth=login, timeout=60).status_code == 403  # no token
-        assert httpx.get(url.replace("flow_runs/filter", "health"), timeout=60).status_code == 200
+        base, login = f"http://127.0.0.1:{stack.ports['prefect']}/api", ("admin", stack.secret_values()["prefect"])
+        with httpx.Client(base_url=base, timeout=60) as client:
+            given = client.get("/csrf-token", params={"client": "test"}, auth=login).json()["token"]
+            token = {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": given}
+            asked = [
+                client.post("/flow_runs/filter", json={}, headers=headers, auth=auth).status_code
+                for headers, auth in ((token, login), (token, None), ({}, login), ({}, None))
+            ]
+            assert asked == [200, 401, 403, 403]  # the token is looked at first
+            assert client.get("/csrf-token", params={"client": "other"}).status_code == 401
+            assert client.get("/health").status_code == 200
 
     def test_the_bucket_asks_for_keys(self, stack: Stack) -> None:
         assert httpx.get(f"http://127.0.0.1:{stack.ports['s3']}/archive", timeout=60).status_code == 403
