@@ -7,23 +7,18 @@ busy one is slower. Nothing is asserted about time.
 from __future__ import annotations
 
 import os
-import runpy
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 import psutil
 import pytest
 
 from flows.operations.processes import marked
+from tests.deployments.running import Up, dask_workers, free_port, holder, nothing_left, wait, write_archive
 
-TEST_UP = runpy.run_path(str(Path(__file__).parents[1] / "deployments" / "test_up.py"))
-wait: Callable[[Callable[[], bool]], None] = TEST_UP["wait"]
-holder: Callable[[Path], int | None] = TEST_UP["holder"]
 N_TASK_RUNS = 200
 TASKS = f"""
 from time import perf_counter
@@ -58,16 +53,14 @@ def cpu_s(processes: list[psutil.Process]) -> float:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    home = tmp_path_factory.mktemp("up") / "home"
-    yield home
-    for process in marked(str(home)):
-        process.kill()
+    with nothing_left(tmp_path_factory.mktemp("up") / "home") as home:
+        yield home
 
 
 def test_cost(home: Path) -> None:
-    TEST_UP["write_archive"](home / "archive", range(2), 2.0)
+    write_archive(home / "archive", range(2), 2.0)
     began_s = monotonic()
-    up = TEST_UP["Up"](home, _free_port())
+    up = Up(home, free_port())
     try:
         up.wait_ready()
         tell("nothing to ready", monotonic() - began_s, "s")
@@ -82,17 +75,11 @@ def test_cost(home: Path) -> None:
         tell("stop", monotonic() - began_s, "s")
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def _all(up: Any, home: Path) -> list[psutil.Process]:
+def _all(up: Up, home: Path) -> list[psutil.Process]:
     return [psutil.Process(up.process.pid), *marked(str(home))]
 
 
-def _runs(up: Any, began_s: float) -> None:
+def _runs(up: Up, began_s: float) -> None:
     for number, workers in enumerate((0, 0, 1)):
         asked_s = monotonic()
         given = {"inputs": ["archive"], "model": "field", "out": f"results-{number}", "settle_s": 0}
@@ -105,7 +92,7 @@ def _runs(up: Any, began_s: float) -> None:
         tell("of it from its start", up.ask(f"/flow_runs/{run}")["total_run_time"], "s")
 
 
-def _memory(up: Any, home: Path) -> None:
+def _memory(up: Up, home: Path) -> None:
     sleep(10)  # what the last run has started is gone
     for process in _all(up, home):
         name = " ".join(process.cmdline()[1:5])
@@ -113,7 +100,7 @@ def _memory(up: Any, home: Path) -> None:
     tell("idle memory", sum(each.memory_full_info().pss for each in _all(up, home)) / 1e6, "MB")
 
 
-def _task_runs(up: Any) -> None:
+def _task_runs(up: Up) -> None:
     environment = os.environ | {"PREFECT_API_URL": up.api, "PREFECT_LOGGING_LEVEL": "ERROR"}
     done = subprocess.run(
         [sys.executable, "-c", TASKS], env=environment, capture_output=True, text=True, check=True, timeout=1800
@@ -121,23 +108,17 @@ def _task_runs(up: Any) -> None:
     tell("a task run", float(done.stdout.split()[-1]) * 1000, "ms")
 
 
-def _cancel(up: Any, home: Path) -> None:
-    TEST_UP["write_archive"](home / "archive", range(2, 200), 60.0)
+def _cancel(up: Up, home: Path) -> None:
+    write_archive(home / "archive", range(2, 200), 60.0)
     run = up.begin(
         "score/score-nightly", inputs=["archive"], model="field", out="results", settle_s=0, workers=2
     )  # fmt: skip
-    wait(
-        lambda: holder(home) is not None and any("spawn" in word for each in marked(str(home)) for word in _words(each))
-    )
+    wait(lambda: holder(home) is not None and bool(dask_workers(home)))
     up.set_state(run, "CANCELLING", "Cancelling")
     began_s = monotonic()
     wait(lambda: holder(home) is None)
     tell("cancel to lease free", monotonic() - began_s, "s")
-    wait(lambda: not any("spawn" in word for each in marked(str(home)) for word in _words(each)))
+    wait(lambda: not dask_workers(home))
     tell("cancel to no worker left", monotonic() - began_s, "s")
     up.wait_for(run, "Cancelled")
     tell("cancel to state Cancelled", monotonic() - began_s, "s")
-
-
-def _words(process: psutil.Process) -> list[str]:
-    return list(TEST_UP["_words"](process))
