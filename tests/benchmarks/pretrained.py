@@ -27,17 +27,12 @@ from sklearn.preprocessing import StandardScaler
 from gunshot.augment.field import FieldRule
 from gunshot.feed import Feed, Part
 from gunshot.models.bundle import load_bundle
-from gunshot.split import Assignment
 from gunshot.store.read import open_store
 from gunshot.training import SplitPlan, row_weights, splits_of
 
 SHIPPED = "gunshot/models/shipped/field"
 TAPS = (6, 12, 14)
 BLOCKS = ((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512), *[(1, 512)] * 5, (2, 1024), (1, 1024))
-ASSIGNED: tuple[Assignment, ...] = (
-    ("livefire/FP6/*", "validation"), ("livefire/FP7/*", "test"), ("livefire/*", "train"), ("street-*/*", "unseen"),
-    ("gunshots/*", "train"), ("*/gunshots/*", "train"), ("*/usr/*", "train"), ("*/scene*", "train"),
-)  # fmt: skip
 WINDOW = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(300) / 300)).astype(np.float32)
 # frames of 384 at 12 kHz have the bins of YAMNet's 512 at 16 kHz, up to 6 kHz
 FILTERS = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=64, fmin=125, fmax=7500, htk=True, norm=None)[:, :193]
@@ -97,7 +92,8 @@ def figures(name: str, score: NDArray[np.float64], shots: dict[str, NDArray], ot
 
 def main(checkpoint: str, store_uri: str, epochs: int = 2) -> None:
     store, network, shipped = open_store(store_uri), yamnet(checkpoint), load_bundle(SHIPPED)
-    splits = splits_of(store, SplitPlan(assignments=ASSIGNED))
+    divided = shipped.details["training"]["split"]  # as the shipped model was trained
+    splits = splits_of(store, SplitPlan(divided["by"], tuple(map(tuple, divided["assignments"])), divided["seed"]))
     label = np.asarray([-1 if value is None else value for value in store.column("label")], dtype=np.int8)
     source, path = (np.asarray(store.column(name)) for name in ("source", "path"))
     train = np.flatnonzero(splits == "train")
