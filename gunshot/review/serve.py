@@ -85,6 +85,7 @@ def _listen(host: str, port: int) -> socket.socket:
         found = socket.socket(family, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
+        found.listen()  # before its address is told: who opens it at once waits for the server, and is not refused
         return found
     except OSError as error:
         raise ParameterError(
