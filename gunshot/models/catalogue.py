@@ -65,7 +65,9 @@ MODELS: dict[str, ModelRule] = {
         ModelRule(
             "small-cnn", "log_mel", 20, 32, 2e-3, True, 0.02, 0.05, "paper", "four light convolutions; the default"
         ),
-        ModelRule("field-cnn", "log_mel", 10, 64, 2e-3, True, 0.02, 0.02, "field", "the same, wider, for the field"),
+        ModelRule(
+            "field-cnn", "log_mel", 10, 64, 2e-3, True, 0.02, 0.02, "field", "wider, with ears trained elsewhere"
+        ),
     )
 }
 """The models by name."""

@@ -1,4 +1,4 @@
-"""Fitting a network. TensorFlow is imported here and in `gunshot.models.networks`, nowhere else.
+"""Fitting a network. TensorFlow is imported here and by the networks (`networks`, `ears`), nowhere else.
 
 Conventions
 -----------
@@ -29,7 +29,7 @@ from gunshot.models.native import without_greeting
 try:
     import keras
 
-    from gunshot.models.networks import NETWORKS
+    from gunshot.models.networks import NETWORKS, as_one
 except ModuleNotFoundError as missing:  # where recordings are scored it is not needed, and left out of the image
     raise TrainingError(
         f"networks are trained with TensorFlow, and {missing.name} is not installed; install it with pip install "
@@ -200,7 +200,7 @@ def _mean(figures: Iterable[tuple[int, dict[str, float]]]) -> dict[str, float]:
 
 
 def _targets(network: keras.Model, batch: Batch) -> NDArray[np.float32]:
-    """The label once for each member of an ensemble."""
+    """The label once for each head."""
     return np.repeat(batch.y[:, None], network.output_shape[-1], axis=1)
 
 
@@ -244,11 +244,8 @@ def read_weights(content: bytes) -> list[NDArray[np.float32]]:
 
 
 def _export(network: keras.Model) -> bytes:
-    if network.output_shape[-1] > 1:  # an ensemble answers with the mean of its members
-        mean = keras.ops.mean(network.outputs[0], axis=-1, keepdims=True)
-        network = keras.Model(network.inputs, mean, name=network.name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "weights.tflite")
         with without_greeting():
-            network.export(str(path), format="litert", verbose=False)
+            as_one(network).export(str(path), format="litert", verbose=False)
         return path.read_bytes()

@@ -5,7 +5,9 @@ Conventions
 Input is a batch of log-mel spectrograms of shape (n, n_mels, n_frames), float32, in decibels; output is (n, 1), the
 score in [0, 1].
 Each network standardises a clip by its own mean and spread first: a shot is a shot at any recording level. The field
-network sees beside it each band less its own mean: a shot is a shot through any recorder.
+network sees beside it each band less its own mean: a shot is a shot through any recorder. While it is trained it has
+two heads, (n, 2): its own, and one on ears trained elsewhere (`gunshot.models.ears`); `as_one` is the network that
+scores.
 """
 
 from __future__ import annotations
@@ -13,12 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import layers
 
-__all__ = ["NETWORKS", "field_cnn", "paper_cnn", "small_cnn"]
+from gunshot.models.ears import heard
 
+__all__ = ["NETWORKS", "as_one", "field_cnn", "paper_cnn", "small_cnn"]
 
 _SPREAD_DB = 10.0  # of sounds about the mean of their band, roughly
+_EARS_COUNT = 0.3  # logits of the ears' head in one of the network's own: more of it costs distant shots
 
 
 def _input(shape: tuple[int, int], *, by_band: bool = False) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -82,37 +87,74 @@ def small_cnn(shape: tuple[int, int]) -> keras.Model:
     keras.Model
         Not yet compiled; about 95,000 weights.
     """
-    return _light_cnn(shape, (24, 48, 64, 96), "small-cnn")
+    log_mel, x = _input(shape)
+    x = _light_cnn(x, (24, 48, 64, 96))
+    return keras.Model(log_mel, layers.Dense(1, activation="sigmoid", name="score")(x), name="small-cnn")
 
 
 def field_cnn(shape: tuple[int, int]) -> keras.Model:
-    """Build the field network: the default one, half as wide again, that also sees each band by its own mean.
+    """Build the field network: the default one, half as wide again, that also sees each band by its own mean, and ears.
 
     Parameters
     ----------
     shape : tuple of int
-        (n_mels, n_frames).
+        (n_mels, n_frames), with frames about 10 ms apart.
 
     Returns
     -------
     keras.Model
-        Not yet compiled; about 190,000 weights.
+        Not yet compiled; about 190,000 weights, and 70,000 that are held fixed. Two scores a clip, of the network alone
+        and of the ears alone: each head is to learn by itself, or the ears, which know the training rows sooner, are
+        relied on too much.
+
+    Raises
+    ------
+    ParameterError
+        If the ears cannot read that shape.
     """
-    return _light_cnn(shape, (32, 64, 96, 128), "field-cnn", by_band=True)
+    log_mel, x = _input(shape, by_band=True)
+    x = _light_cnn(x, (32, 64, 96, 128), closer=2)
+    ears = layers.BatchNormalization(center=False, scale=False)(heard(log_mel))
+    ears = layers.Dense(1, name="ears")(layers.Dropout(0.3)(ears))
+    heads = layers.Concatenate(name="heads")([layers.Dense(1, name="score")(x), ears])
+    return keras.Model(log_mel, layers.Activation("sigmoid")(heads), name="field-cnn")
 
 
-def _light_cnn(shape: tuple[int, int], widths: tuple[int, ...], name: str, *, by_band: bool = False) -> keras.Model:
-    """Noise on the input and whole maps dropped at random keep it from learning one recorder's texture."""
-    log_mel, x = _input(shape, by_band=by_band)
+def as_one(network: keras.Model) -> keras.Model:
+    """Take the network that scores from one as it is trained.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Of `NETWORKS`.
+
+    Returns
+    -------
+    keras.Model
+        One score a clip: where there are two heads, of the sum of their logits, the ears' for less.
+    """
+    if network.output_shape[-1] == 1:
+        return network
+    both = layers.Dense(1, activation="sigmoid", use_bias=False)
+    score = both(network.get_layer("heads").output)
+    both.set_weights([np.array([[1.0], [_EARS_COUNT]], dtype=np.float32)])
+    return keras.Model(network.input, score, name=network.name)
+
+
+def _light_cnn(x: keras.KerasTensor, widths: tuple[int, ...], *, closer: int = 1) -> keras.KerasTensor:
+    """Four light convolutions, a mean and a maximum; where frames are closer, the first steps over them.
+
+    Noise on the input and whole maps dropped at random keep it from learning one recorder's texture.
+    """
     x = layers.GaussianNoise(0.3)(x)
-    for filters in widths:
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+    for number, filters in enumerate(widths):
+        step = closer if number == 0 else 1
+        x = layers.Conv2D(filters, (3, 2 * step + 1), strides=(1, step), padding="same", use_bias=False)(x)
         x = layers.Activation("relu")(layers.BatchNormalization()(x))
         x = layers.MaxPooling2D(padding="same")(x)
         x = layers.SpatialDropout2D(0.1)(x)
     x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    x = layers.Dropout(0.3)(x)
-    return keras.Model(log_mel, layers.Dense(1, activation="sigmoid", name="score")(x), name=name)
+    return layers.Dropout(0.3)(x)
 
 
 NETWORKS: dict[str, Callable[[tuple[int, int]], keras.Model]] = {

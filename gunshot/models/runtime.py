@@ -3,7 +3,9 @@
 Conventions
 -----------
 LiteRT on one thread: workers are the unit of parallelism. An interpreter is not thread-safe; each process has its
-own. Batches are padded to one size, because a change of size makes LiteRT plan its memory again.
+own. Batches are padded to one size, because a change of size makes LiteRT plan its memory again. They are small: of
+eight clips what one layer leaves for the next stays in the processor's cache (of 64, the field model takes 1.2 times
+as long).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from gunshot.models.native import without_greeting
 
 __all__ = ["BATCH", "NetworkRuntime"]
 
-BATCH = 64
+BATCH = 8
 """Clips in one call of the runtime."""
 
 

@@ -1,4 +1,4 @@
-"""What a clip costs in the exported runtime, on one thread, in batches of 64, features given."""
+"""What a clip costs in the exported runtime, on one thread, in whole batches, features given."""
 
 from __future__ import annotations
 

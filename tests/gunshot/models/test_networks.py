@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gunshot.errors import BundleError
+import gunshot.models
+from gunshot.errors import BundleError, ParameterError
 from gunshot.models.batches import ArrayBatches
 from gunshot.models.catalogue import MODELS
 from gunshot.models.runtime import BATCH, NetworkRuntime
@@ -21,6 +24,13 @@ pytestmark = pytest.mark.xdist_group("networks")
 
 SHAPE = Recipe().mel_shape
 Float32 = NDArray[np.float32]
+
+
+def one_of(network: Any) -> Any:
+    """The network that scores."""
+    from gunshot.models.networks import as_one
+
+    return as_one(network)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +48,8 @@ def networks() -> dict[str, Any]:
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
-        network.get_layer("score").set_weights(
-            [w + rng.normal(0, 0.3, w.shape) for w in network.get_layer("score").get_weights()]
-        )
+        for head in [layer for layer in network.layers if layer.name in {"score", "ears"}]:
+            head.set_weights([w + rng.normal(0, 0.3, w.shape) for w in head.get_weights()])
         built[name] = network
     return built
 
@@ -96,10 +105,44 @@ def test_every_network_of_the_catalogue_is_built(networks: dict[str, Any]) -> No
     assert set(networks) == {name for name, rule in MODELS.items() if rule.input == "log_mel"}
     for network in networks.values():
         assert network.input_shape == (None, *SHAPE)
-        assert network.output_shape == (None, 1)
+        assert one_of(network).output_shape == (None, 1)
 
 
-@pytest.mark.parametrize("name", ["paper-cnn", "small-cnn"])
+def test_the_ears_are_as_published_and_stay_so(networks: dict[str, Any]) -> None:
+    """Their weights are the file's after a step of training; all others have moved."""
+    import keras
+
+    network = keras.models.clone_model(networks["field-cnn"])
+    network.set_weights(networks["field-cnn"].get_weights())
+    fixed = [layer for layer in network.layers if layer.weights and not layer.trainable]
+    before = [weight for layer in fixed for weight in layer.get_weights()]
+    moving = [weight.numpy() for weight in network.trainable_weights]
+    with np.load(Path(gunshot.models.__file__).with_name("ears.npz"), allow_pickle=False) as arrays:
+        shipped = [arrays[name] for name in sorted(arrays.files)]
+    network.compile(keras.optimizers.AdamW(0.01), "binary_crossentropy")
+    network.train_on_batch(np.random.default_rng(1).normal(-40, 10, (8, *SHAPE)), np.tile([[0.0], [1.0]], (4, 2)))
+    after = [weight for layer in fixed for weight in layer.get_weights()]
+    for one, other, third in zip(shipped, before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one, third)
+    assert all(np.any(old != new.numpy()) for old, new in zip(moving, network.trainable_weights, strict=True))
+
+
+def test_a_spectrogram_that_the_ears_cannot_read_is_refused() -> None:
+    from gunshot.models.networks import NETWORKS
+
+    with pytest.raises(ParameterError, match=r"reads 40 mel bands; the recipe's \[mel\] n_mels is 64: set it to 40"):
+        NETWORKS["field-cnn"]((64, 98))
+
+
+def test_one_score_is_that_of_both_heads(networks: dict[str, Any], log_mels: Float32) -> None:
+    own, of_ears = scipy.special.logit(np.asarray(networks["field-cnn"](log_mels, training=False), dtype=np.float64)).T
+    score = np.asarray(one_of(networks["field-cnn"])(log_mels, training=False))[:, 0]
+    np.testing.assert_allclose(score, scipy.special.expit(own + 0.3 * of_ears), atol=1e-5)
+    assert np.ptp(of_ears) > 0.1
+
+
+@pytest.mark.parametrize("name", ["paper-cnn", "small-cnn", "field-cnn"])
 @settings(deadline=None, max_examples=8)
 @given(gain_db=st.floats(-40, 40))
 def test_gain_does_not_change_the_score(networks: dict[str, Any], log_mels: Float32, name: str, gain_db: float) -> None:
@@ -110,11 +153,11 @@ def test_gain_does_not_change_the_score(networks: dict[str, Any], log_mels: Floa
     assert np.abs(before - after).max() < 1e-4
 
 
-@pytest.mark.parametrize("name", ["paper-cnn", "small-cnn"])
+@pytest.mark.parametrize("name", ["paper-cnn", "small-cnn", "field-cnn"])
 def test_what_is_exported_scores_as_the_network_does(
     networks: dict[str, Any], exported: dict[str, bytes], log_mels: Float32, name: str
 ) -> None:
-    expected = np.asarray(networks[name](log_mels, training=False))[:, 0]
+    expected = np.asarray(one_of(networks[name])(log_mels, training=False))[:, 0]
     scores = NetworkRuntime(exported[name], SHAPE).scores(log_mels)
     assert np.ptp(expected) > 0.01  # else equality would say nothing
     np.testing.assert_allclose(scores, expected, atol=1e-4)
@@ -168,7 +211,7 @@ def test_levels_alone_make_no_shot(networks: dict[str, Any], log_mels: Float32) 
     """Steady sound of any level is one and the same picture to the network: all zeros after standardising."""
     for network in networks.values():
         flat = np.stack([np.full(SHAPE, level, dtype=np.float32) for level in (-80.0, -30.0, 0.0)])
-        assert np.ptp(np.asarray(network(flat, training=False))) < 1e-5
+        assert np.ptp(np.asarray(network(flat, training=False)), axis=0).max() < 1e-5
 
 
 @pytest.fixture(scope="module")
