@@ -34,6 +34,7 @@ from gunshot.report import (
     StageTime,
     TrainingHistory,
     audit_section,
+    champion_section,
     held_out_sections,
     render_report,
 )
@@ -145,8 +146,10 @@ def _sources(training: Mapping[str, Any]) -> str:
 
 
 def _sections(evaluation: Evaluation) -> list[Section]:
-    audit = audit_section(evaluation.bundle.details.get("audit"))
-    return [*held_out_sections(evaluation.figures, evaluation.unseen_sources), *([audit] if audit else [])]
+    details = evaluation.bundle.details
+    noted = (champion_section(details.get("champion")), audit_section(details.get("audit")))
+    held_out = held_out_sections(evaluation.figures, evaluation.unseen_sources)
+    return [*held_out, *(section for section in noted if section is not None)]
 
 
 def _model(name: str, evaluation: Evaluation) -> ModelResult:
