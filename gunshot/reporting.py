@@ -119,6 +119,7 @@ def write_up(inputs: ReportInputs) -> str:
         misses=misses,
         false_alarms=false_alarms,
         sections=_sections(default),
+        candidates_per_hour=next((of.alarms.candidates_per_hour for of in default.figures.values()), None),
         scoring=None if inputs.archive is None else scoring_summary(inputs.archive, default.bundle.digest),
         failures=_failures(store, inputs.archive, default.bundle.digest),
         provenance=_provenance(inputs, default, named),
