@@ -22,7 +22,7 @@ from flows.commands.deploy import deploy
 from flows.commands.doctor import doctor
 from flows.commands.export import export
 from flows.commands.metrics import metrics
-from flows.commands.models import model_option, models
+from flows.commands.models import model_option, models, registry_option
 from flows.commands.options import (
     AUDIO_HELP,
     cluster_options,
@@ -186,6 +186,15 @@ def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parame
     "--model", default="small-cnn", show_default=True, metavar="NAME", help="Also logistic, paper-cnn, field-cnn."
 )
 @click.option("--out", required=True, metavar="DIR", help="The bundle's folder.")
+@click.option(
+    "--labels", metavar="CSV|RESULTS", help="Clips to train on too: a label table, or results that were reviewed."
+)
+@click.option(
+    "--champion",
+    metavar="MODEL",
+    help="The model in use: groups that it has met keep their split; tells shots won and lost against it.",
+)
+@registry_option
 @click.option("--split", type=click.Choice(["group", "random"]), default="group", show_default=True)
 @click.option(
     "--assign", multiple=True, metavar="GLOB=SPLIT", help="Place rows by path: train, validation, test or unseen."
@@ -202,13 +211,17 @@ def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parame
 @click.option("--max-fpr", type=float, metavar="RATE", help="Short for --operating-point 'fpr RATE'.")
 @cluster_options
 @json_option
-def train(assign: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
-    """Train a model on a store."""
+def train(
+    assign: tuple[str, ...], champion: str | None, registry: str | None, as_json: bool, **parameters: Any
+) -> None:
+    """Train a model on a store, and on labels beside it."""
     from flows.train import train as run
+    from gunshot.models.registry import resolve_model
 
-    digest = run(assign=list(assign), **parameters)
-    out = parameters["out"]
-    finish({"bundle": out, "digest": digest}, [f"bundle: {out} ({digest})"], as_json)
+    if champion is not None:
+        champion = resolve_model(champion, registry)
+    summary = run(assign=list(assign), champion=champion, **parameters)
+    finish(summary.as_dict(), summary.lines(), as_json)
 
 
 @cli.command()

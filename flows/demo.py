@@ -189,7 +189,7 @@ def _report(
     seed: int,
     times: list[tuple[str, float]],
 ) -> str:
-    copies = augment_training_rows(store, _plan(seed), AugmentRule(seed=seed), None)
+    (copies,) = augment_training_rows(store, _plan(seed), AugmentRule(seed=seed), None)
     page = write_up(
         ReportInputs(
             title="Gunshots in recordings: a first look",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pyarrow as pa
 from prefect import get_run_logger
 
 from flows.cluster import open_cluster
@@ -11,7 +12,7 @@ from flows.clusters.choice import choose_profile
 from flows.forms import FlowParameters, checked_flow, field, run_name
 from gunshot.errors import RunError
 from gunshot.manifest.sources import build_manifest
-from gunshot.recipe import read_recipe
+from gunshot.recipe import Recipe, read_recipe
 from gunshot.storage import delete_leftovers, lease
 from gunshot.store.generations import prepare_generation, publish
 from gunshot.store.layout import USABLE_STATES, StoreHeader
@@ -21,7 +22,20 @@ from tasks import artifacts
 from tasks.logs import event
 from tasks.preprocess import preprocess_partitions
 
-__all__ = ["PreprocessParameters", "PreprocessSummary", "preprocess"]
+__all__ = [
+    "DEFAULT_FAILED_FRACTION",
+    "DEFAULT_FILE_LIMIT_S",
+    "PreprocessParameters",
+    "PreprocessSummary",
+    "fill_store",
+    "preprocess",
+]
+
+DEFAULT_FAILED_FRACTION = 0.1
+"""More failed rows than this fail a run."""
+
+DEFAULT_FILE_LIMIT_S = 300.0
+"""A recording that a worker is busy with for longer is timed out [s]."""
 
 _MOST_FAILURES = 1000
 
@@ -60,10 +74,13 @@ class PreprocessParameters(FlowParameters):
     scheduler: str | None = field("Address of a Dask scheduler to use instead.", default=None)
     cluster: str | None = field("A cluster profile to use instead: a shipped one's name, or a YAML file.", default=None)
     max_failed_fraction: float = field(
-        "More failed rows than this fail the run, and the store stays uncommitted.", default=0.1, ge=0, le=1
+        "More failed rows than this fail the run, and the store stays uncommitted.",
+        default=DEFAULT_FAILED_FRACTION,
+        ge=0,
+        le=1,
     )
     file_limit_s: float = field(
-        "A recording that a worker is busy with for longer is timed out [s].", default=300.0, gt=0
+        "A recording that a worker is busy with for longer is timed out [s].", default=DEFAULT_FILE_LIMIT_S, gt=0
     )
     wait_s: float = field("How long to wait for a run that writes the same store to end [s].", default=0.0, ge=0)
 
@@ -90,21 +107,69 @@ def preprocess(given: PreprocessParameters) -> PreprocessSummary:
             given.inputs, labels=given.labels, probe=False
         )  # each file is opened once, on a worker
         advance(manifest.num_rows)
-    with lease(store, wait_s=given.wait_s, say=artifacts.say) as held:
-        header = prepare_generation(store, manifest, rules)
+    summary = fill_store(
+        store, manifest, rules, where, file_limit_s=given.file_limit_s, max_failed_fraction=given.max_failed_fraction,
+        wait_s=given.wait_s,
+    )  # fmt: skip
+    get_run_logger().info("%d rows: %s", summary.n_rows, summary.states)
+    return summary
+
+
+def fill_store(
+    store: str,
+    manifest: pa.Table,
+    recipe: Recipe,
+    where: tuple[int | None, str | None, str | None],
+    *,
+    file_limit_s: float = DEFAULT_FILE_LIMIT_S,
+    max_failed_fraction: float = DEFAULT_FAILED_FRACTION,
+    wait_s: float = 0.0,
+) -> PreprocessSummary:
+    """Write the clips of a manifest into a store and commit it; what is there already is not done again.
+
+    Parameters
+    ----------
+    store : str
+        Where the store is, or will be.
+    manifest : pyarrow.Table
+        The rows.
+    recipe : Recipe
+        The recipe.
+    where : tuple of (int or None, str or None, str or None)
+        Workers, scheduler and cluster profile, as in `flows.cluster.open_cluster`.
+    file_limit_s : float
+        A recording that a worker is busy with for longer is timed out [s].
+    max_failed_fraction : float
+        More failed rows than this are an error.
+    wait_s : float
+        How long to wait for a run that writes the same store [s].
+
+    Returns
+    -------
+    PreprocessSummary
+        Counts that reconcile.
+
+    Raises
+    ------
+    RunError
+        If too many rows failed; the store stays uncommitted.
+    StoreError, StorageError, LeaseError
+        If the store cannot be written, or is another's.
+    """
+    with lease(store, wait_s=wait_s, say=artifacts.say) as held:
+        header = prepare_generation(store, manifest, recipe)
         with open_cluster(*where) as address:
-            computed = preprocess_partitions(header.uri, address, given.file_limit_s)
+            computed = preprocess_partitions(header.uri, address, file_limit_s)
         summary = _summary(store, header, computed)
         for row in summary.failures:
             event("recording-failed", recording=row["path"], state=row["state"], reason=row["reason"])
         if summary.failures:
             artifacts.table("preprocess-failures", summary.failures, "Rows that are not ok, with reasons")
-        _check_failures(summary, given.max_failed_fraction)
+        _check_failures(summary, max_failed_fraction)
         held.check()
         delete_leftovers(store)  # of workers that were killed
         commit_store(header)
         publish(store, header)
-    get_run_logger().info("%d rows: %s", summary.n_rows, summary.states)
     return summary
 
 

@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from gunshot.errors import RunError, TrainingError
-from gunshot.evaluate import Evaluation, evaluate_bundle
+from gunshot.evaluate import Evaluation, evaluate_bundle, evaluate_rows
+from gunshot.models.bundle import load_bundle
+from gunshot.store.joined import open_joined
+from gunshot.store.layout import check_recipe
 
 __all__ = ["Comparison", "LostShot", "Pairs", "check_promotion", "compare_bundles", "compare_evaluations"]
 
@@ -163,7 +166,7 @@ def _cells(pairs: Pairs, *, right: bool) -> str:
     return f"{pairs.n:>6} {first:>6} {second:>6} {pairs.won:>5} {pairs.lost:>5}"
 
 
-def compare_bundles(store: str, first: str, second: str) -> Comparison:
+def compare_bundles(store: str, first: str, second: str, *, labels: str | None = None) -> Comparison:
     """Score the same held-out rows with two models and count where they differ.
 
     Parameters
@@ -172,6 +175,8 @@ def compare_bundles(store: str, first: str, second: str) -> Comparison:
         The committed store.
     first, second : str
         The bundles; both must read its recipe.
+    labels : str, optional
+        A store of further rows, joined with those of `store`.
 
     Returns
     -------
@@ -187,7 +192,13 @@ def compare_bundles(store: str, first: str, second: str) -> Comparison:
     TrainingError
         If no row is held out from both.
     """
-    return compare_evaluations(store, evaluate_bundle(store, first), evaluate_bundle(store, second))
+    if labels is None:
+        return compare_evaluations(store, evaluate_bundle(store, first), evaluate_bundle(store, second))
+    rows, bundles = open_joined(store, labels), [load_bundle(uri) for uri in (first, second)]
+    for bundle in bundles:
+        check_recipe(rows.header, bundle.recipe)
+    evaluations = [evaluate_rows(rows, bundle) for bundle in bundles]
+    return compare_evaluations(rows.header.uri, evaluations[0], evaluations[1])
 
 
 def compare_evaluations(store: str, first: Evaluation, second: Evaluation) -> Comparison:

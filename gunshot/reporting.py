@@ -34,6 +34,7 @@ from gunshot.report import (
     StageTime,
     TrainingHistory,
     audit_section,
+    champion_section,
     held_out_sections,
     render_report,
 )
@@ -118,6 +119,7 @@ def write_up(inputs: ReportInputs) -> str:
         misses=misses,
         false_alarms=false_alarms,
         sections=_sections(default),
+        candidates_per_hour=next((of.alarms.candidates_per_hour for of in default.figures.values()), None),
         scoring=None if inputs.archive is None else scoring_summary(inputs.archive, default.bundle.digest),
         failures=_failures(store, inputs.archive, default.bundle.digest),
         provenance=_provenance(inputs, default, named),
@@ -145,8 +147,10 @@ def _sources(training: Mapping[str, Any]) -> str:
 
 
 def _sections(evaluation: Evaluation) -> list[Section]:
-    audit = audit_section(evaluation.bundle.details.get("audit"))
-    return [*held_out_sections(evaluation.figures, evaluation.unseen_sources), *([audit] if audit else [])]
+    details = evaluation.bundle.details
+    noted = (champion_section(details.get("champion")), audit_section(details.get("audit")))
+    held_out = held_out_sections(evaluation.figures, evaluation.unseen_sources)
+    return [*held_out, *(section for section in noted if section is not None)]
 
 
 def _model(name: str, evaluation: Evaluation) -> ModelResult:

@@ -75,6 +75,7 @@ def assign_splits(
     *,
     by: Literal["group", "random"] = "group",
     assignments: Sequence[Assignment] = (),
+    kept: Sequence[str] | None = None,
     seed: int = 0,
 ) -> NDArray[np.str_]:
     """Assign each row to a split.
@@ -92,6 +93,9 @@ def assign_splits(
     assignments : sequence of (glob, split)
         Rows whose path matches go where it says, the first match first, and take their groups with them; the rest
         is divided 70 / 10 / 20.
+    kept : sequence of str, optional
+        For each row the split that it had before and keeps unless an assignment moves its group; empty for those that
+        are new. The same for all rows of a group.
     seed : int
         Of the shuffling.
 
@@ -110,6 +114,8 @@ def assign_splits(
         splits[index] = next((split for glob, split in assignments if fnmatchcase(name, glob)), "")
     groups = np.asarray(group) if by == "group" else np.arange(len(path)).astype(str)
     _follow_group(splits, groups)
+    if kept is not None:
+        splits = np.where(splits == "", np.asarray(kept, dtype="<U10"), splits)
     strata = np.char.add(np.char.add(np.asarray(stratum, dtype=str), "|"), label.astype(str))
     for split, folds, left in (("test", _TEST_FOLDS, 2), ("validation", _VALIDATION_FOLDS, 1)):
         rest = np.flatnonzero(splits == "")

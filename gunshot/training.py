@@ -11,10 +11,10 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import platform
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from gunshot.augment.field import FieldRule
 from gunshot.clips import features
+from gunshot.division import SplitPlan, splits_of
 from gunshot.errors import TrainingError
 from gunshot.evaluation.audit import audit, rows_to_audit
 from gunshot.evaluation.calibration import fit_calibration
@@ -35,8 +36,8 @@ from gunshot.fitting import Fitting, fit_model, scores_of
 from gunshot.models.bundle import Bundle, save_bundle, scorer_of
 from gunshot.models.card import write_card
 from gunshot.models.catalogue import ModelRule, model_rule
-from gunshot.split import Assignment, assign_splits
 from gunshot.storage import delete, join
+from gunshot.store.joined import open_joined
 from gunshot.store.read import FeatureStore, open_store
 
 if TYPE_CHECKING:
@@ -46,68 +47,6 @@ __all__ = ["DEFAULT_MAX_FPR", "SplitPlan", "row_weights", "splits_of", "train_mo
 
 DEFAULT_MAX_FPR = 0.002
 """False-alarm rate on the validation rows that the threshold keeps to: at 1,300 candidates an hour, 60 alarms a day."""
-
-
-@dataclass(frozen=True, slots=True)
-class SplitPlan:
-    """How rows are divided.
-
-    Attributes
-    ----------
-    by : {"group", "random"}
-        What is never divided.
-    assignments : tuple of (glob, split)
-        Rows placed by their path.
-    seed : int
-        Of the shuffling.
-    """
-
-    by: Literal["group", "random"] = "group"
-    assignments: tuple[Assignment, ...] = field(default=())
-    seed: int = 0
-
-
-def splits_of(store: FeatureStore, plan: SplitPlan) -> NDArray[np.str_]:
-    """Split of every row of a store.
-
-    Parameters
-    ----------
-    store : FeatureStore
-        The rows.
-    plan : SplitPlan
-        How they are divided.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), str
-        Empty for rows without a clip.
-
-    Raises
-    ------
-    TrainingError
-        If rows carry no label, or cannot be divided so.
-    """
-    usable = store.usable
-    table = store.rows.take(usable)
-    labels = table.column("label").to_pylist()
-    if not labels or any(label is None for label in labels):
-        raise TrainingError(
-            f"{store.header.uri}: {sum(label is None for label in labels)} of {len(labels)} usable rows carry no "
-            f"label; "
-            "preprocess folders named by class (one of them 'gunshot'), or give --labels CSV"
-        )
-    columns = {name: table.column(name).to_pylist() for name in ("path", "group", "source")}
-    splits = np.full(store.header.n_rows, "", dtype="<U10")
-    splits[usable] = assign_splits(
-        columns["path"],
-        columns["group"],
-        np.asarray(labels, dtype=np.int8),
-        columns["source"],
-        by=plan.by,
-        assignments=plan.assignments,
-        seed=plan.seed,
-    )
-    return splits
 
 
 def row_weights(label: NDArray[np.int8], source: NDArray[np.str_]) -> NDArray[np.float32]:
@@ -147,7 +86,8 @@ def train_model(
     out: str,
     *,
     plan: SplitPlan | None = None,
-    copies_uri: str | None = None,
+    labels_uri: str | None = None,
+    copies: Sequence[str] = (),
     field: FieldRule | None = None,
     epochs: int | None = None,
     patience: int | None = None,
@@ -168,8 +108,10 @@ def train_model(
         The bundle's folder.
     plan : SplitPlan, optional
         How rows are divided; by group if not given.
-    copies_uri : str, optional
-        A store of distorted copies of the training rows.
+    labels_uri : str, optional
+        A committed store of further rows, such as those of a review, joined with those of `store_uri`.
+    copies : sequence of str
+        Stores of distorted copies of the training rows, of one or of both.
     field : FieldRule, optional
         Distorts the training rows anew in each epoch; for networks only.
     epochs : int, optional
@@ -200,11 +142,11 @@ def train_model(
     began = perf_counter()
     rule, plan = model_rule(model), plan or SplitPlan()
     default = PointRule("fpr", max_fpr) if operating_point is None else parse_rule(operating_point)
-    store = open_store(store_uri)
+    store = open_joined(store_uri, labels_uri)
     splits = splits_of(store, plan)
     label = np.asarray([-1 if value is None else value for value in store.column("label")], dtype=np.int8)
     rows = {split: np.flatnonzero(splits == split) for split in ("train", "validation")}
-    parts = _training_parts(store, splits, label, copies_uri)
+    parts, n_copies = _training_parts(store, splits, label, copies)
     judged = rows["validation"]
     validation = Part(store, judged, label[judged], np.ones(len(judged), dtype=np.float32))
     how = Fitting(epochs or rule.epochs, seed, patience, field)
@@ -220,7 +162,8 @@ def train_model(
             "manifest_digest": store.header.manifest_digest,
             "split": asdict(plan),
             "rows": {name: int(np.sum(splits == name)) for name in sorted(set(splits.tolist()) - {""})},
-            "copies": sum(len(part.rows) for part in parts[1:]),
+            "labels": labels_uri,
+            "copies": n_copies,
             "field": None if field is None else field.model_dump(mode="json"),
             **_provenance(store, rows["train"], label),
             "seed": seed,
@@ -280,37 +223,45 @@ def _audit(
 
 
 def _training_parts(
-    store: FeatureStore, splits: NDArray[np.str_], label: NDArray[np.int8], copies_uri: str | None
-) -> list[Part]:
-    """The training rows, then their copies, weighed together."""
-    stores, rows = [store], [np.flatnonzero(splits == "train")]
-    origin = rows[0]
-    if copies_uri is not None:
-        copies, of_row = _copies(copies_uri, store, splits)
-        stores, rows = [store, copies], [origin, np.arange(len(of_row))]
-        origin = np.concatenate([origin, of_row])
-    y = label[origin]
-    weight = row_weights(y, np.asarray(store.column("source"))[origin])
-    parts, start = [], 0
-    for part_store, part_rows in zip(stores, rows, strict=True):
-        stop = start + len(part_rows)
-        parts.append(Part(part_store, part_rows, y[start:stop], weight[start:stop]))
-        start = stop
-    return parts
+    store: FeatureStore, splits: NDArray[np.str_], label: NDArray[np.int8], copies: Sequence[str]
+) -> tuple[list[Part], int]:
+    """The training rows of each store, then their copies, weighed together; and how many copies there are."""
+    train = splits == "train"
+    found = []  # of each part: its store, its rows there, and the rows that they are or were made from
+    for start, member in store.members:
+        rows = np.flatnonzero(train[start : start + member.header.n_rows])
+        found.append((member, rows, rows + start))
+    n_originals = len(found)
+    found += [_copies(uri, store, splits) for uri in copies]
+    origin = np.concatenate([of_row for *_, of_row in found])
+    weights = row_weights(label[origin], np.asarray(store.column("source"))[origin])
+    ends = np.cumsum([len(rows) for _, rows, _ in found])
+    parts = [
+        Part(part_store, rows, label[of_row], weights[end - len(rows) : end])
+        for (part_store, rows, of_row), end in zip(found, ends, strict=True)
+        if len(rows)
+    ]
+    return parts, sum(len(rows) for _, rows, _ in found[n_originals:])
 
 
-def _copies(uri: str, store: FeatureStore, splits: NDArray[np.str_]) -> tuple[FeatureStore, NDArray[np.int64]]:
-    """A store of copies, and the row that each was made from."""
+def _copies(
+    uri: str, store: FeatureStore, splits: NDArray[np.str_]
+) -> tuple[FeatureStore, NDArray[np.intp], NDArray[np.intp]]:
+    """A store of copies, its rows, and the row that each was made from."""
     copies = open_store(uri, recipe=store.recipe)
-    if copies.header.derived.get("source_manifest") != store.header.manifest_digest:
+    made_of = copies.header.derived.get("source_manifest")
+    starts = {member.header.uri: start for start, member in store.members if member.header.manifest_digest == made_of}
+    if not starts:
         raise TrainingError(f"{uri} holds copies of another store than {store.header.uri}; remove it and run again")
-    source = np.asarray(copies.column("source_row"), dtype=np.int64)
+    # two stores may list the same rows: copies lie below the one that they were made of
+    start = next((start for of, start in starts.items() if uri.startswith(of)), next(iter(starts.values())))
+    source = np.asarray(copies.column("source_row"), dtype=np.intp) + start
     foreign = int(np.sum(splits[source] != "train"))
     if foreign:
         raise TrainingError(
             f"{uri}: {foreign} copies were made of rows that this split does not train on; remove it and run again"
         )
-    return copies, source
+    return copies, np.arange(len(source)), source
 
 
 def _splits_table(store: FeatureStore, splits: NDArray[np.str_]) -> bytes:

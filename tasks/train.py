@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from gunshot.augment.field import FieldRule
+from gunshot.challenge import Challenge, challenge
+from gunshot.division import SplitPlan
 from gunshot.models.catalogue import model_rule
-from gunshot.training import SplitPlan, train_model
+from gunshot.review.service import ServiceFigures
+from gunshot.training import train_model
 from tasks.artifacts import stage
 from tasks.retries import TRANSIENT
 
 if TYPE_CHECKING:
     from gunshot.models.fit import Epoch
 
-__all__ = ["train_bundle"]
+__all__ = ["compare_with_champion", "train_bundle"]
 
 
 @task(name="train-bundle", task_run_name="train {model}", **TRANSIENT)
@@ -25,13 +30,14 @@ def train_bundle(
     out: str,
     *,
     plan: SplitPlan,
-    copies: str | None,
+    copies: Sequence[str],
     field: FieldRule | None,
     epochs: int | None,
     patience: int | None,
     seed: int,
     max_fpr: float,
     operating_point: str | None = None,
+    labels: str | None = None,
 ) -> str:
     """Train a model; see `gunshot.training.train_model`.
 
@@ -41,8 +47,8 @@ def train_bundle(
         The committed store, the model's name, the bundle's folder.
     plan : SplitPlan
         How rows are divided.
-    copies : str or None
-        Store of distorted copies of the training rows.
+    copies : sequence of str
+        Stores of distorted copies of the training rows.
     field : FieldRule or None
         Distorts the training rows anew in each epoch.
     epochs : int or None
@@ -55,6 +61,8 @@ def train_bundle(
         False-alarm rate on the validation rows that the default threshold keeps to.
     operating_point : str or None
         What it keeps to instead, by `gunshot.evaluation.rules`.
+    labels : str or None
+        A committed store of further rows.
 
     Returns
     -------
@@ -72,7 +80,8 @@ def train_bundle(
             model,
             out,
             plan=plan,
-            copies_uri=copies,
+            labels_uri=labels,
+            copies=copies,
             field=field,
             patience=patience,
             epochs=epochs,
@@ -84,3 +93,31 @@ def train_bundle(
         if not model_rule(model).epochs:
             advance()
     return bundle.digest
+
+
+@task(name="compare-with-champion", cache_policy=NO_CACHE, **TRANSIENT)
+def compare_with_champion(
+    champion: str, challenger: str, store: str, labels: str | None, service: ServiceFigures | None
+) -> Challenge:
+    """Hold a new model against the one in use; see `gunshot.challenge.challenge`.
+
+    Parameters
+    ----------
+    champion, challenger : str
+        Bundles.
+    store : str
+        The committed store.
+    labels : str or None
+        A store of further rows.
+    service : ServiceFigures or None
+        What a review says.
+
+    Returns
+    -------
+    Challenge
+        What changed; it is noted in the challenger's bundle too.
+    """
+    with stage("compare", 2, "models") as advance:
+        found, _ = challenge(champion, challenger, store, labels, service)
+        advance(2)
+    return found

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunshot.adaptation.checks import Change, CheckRows, compare_scores, worst_broken
-from gunshot.adaptation.held import HeldRows, read_held, read_splits
+from gunshot.adaptation.held import HeldRows, read_held
 from gunshot.adaptation.kept import Adaptation, Kept, keep
 from gunshot.adaptation.mixture import SITE_FIELD, Mixture, Pool
 from gunshot.adaptation.site import Background, SiteRows, checked_rows, read_background, read_site
@@ -29,6 +29,7 @@ from gunshot.models.batches import ArrayBatches
 from gunshot.models.bundle import Bundle, load_bundle, scorer_of
 from gunshot.models.catalogue import model_rule
 from gunshot.models.native import without_greeting
+from gunshot.models.splits import read_splits
 
 if TYPE_CHECKING:
     from gunshot.models.fit import Epoch, Fit
@@ -126,7 +127,7 @@ def adapt_model(
     if bundle.input != "log_mel":
         raise BundleError(f"{model}: {bundle.name} is no network and cannot be adapted; train one, such as small-cnn")
     content = bundle.network()
-    read_splits(bundle)  # what is missing in the bundle is told before any work
+    read_splits(bundle.uri)  # what is missing in the bundle is told before any work
     material = _gather(bundle, labels, background, store, seed)
     with without_greeting():
         from gunshot.models.fit import read_weights  # the one way to TensorFlow, which takes seconds to import

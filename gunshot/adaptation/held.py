@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gunshot.adaptation.site import SiteRows
-from gunshot.errors import BundleError, StorageError, TrainingError, TransientStorageError
+from gunshot.errors import TrainingError
 from gunshot.models.bundle import Bundle
-from gunshot.storage import join, read_bytes
+from gunshot.models.splits import read_splits
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.training import row_weights
 
-__all__ = ["HeldRows", "joined_splits", "read_held", "read_splits"]
+__all__ = ["HeldRows", "joined_splits", "read_held"]
 
 _MOST_REHEARSED = 4096
 
@@ -84,7 +84,7 @@ def read_held(store_uri: str, bundle: Bundle, site: SiteRows, seed: int) -> Held
         If no row of a class is one that trained it.
     """
     store = open_store(store_uri, recipe=bundle.recipe)
-    split = _split_of_rows(store, read_splits(bundle))
+    split = _split_of_rows(store, read_splits(bundle.uri))
     split[_of_site(store, site)] = ""
     label = np.asarray([-1 if value is None else value for value in store.column("label")], dtype=np.int8)
     source = np.asarray(store.column("source"), dtype=np.str_)
@@ -120,34 +120,6 @@ def _split_of_rows(store: FeatureStore, known: pa.Table) -> NDArray[np.str_]:
     # a group that the model has never met is one it can be tested on
     found = np.asarray([of_group.get(group, "test") for group in store.column("group")], dtype="<U10")
     return np.where(usable, found, "").astype("<U10")
-
-
-def read_splits(bundle: Bundle) -> pa.Table:
-    """Read which groups trained a model.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        The model.
-
-    Returns
-    -------
-    pyarrow.Table
-        Columns ``group`` and ``split``.
-
-    Raises
-    ------
-    BundleError
-        If that cannot be read.
-    """
-    try:
-        return pq.read_table(io.BytesIO(read_bytes(join(bundle.uri, "splits.parquet"))), columns=["group", "split"])
-    except TransientStorageError:
-        raise
-    except (StorageError, pa.ArrowException) as error:
-        raise BundleError(
-            f"{bundle.uri}: which rows trained the model cannot be read ({error}); train it again"
-        ) from error
 
 
 def joined_splits(known: pa.Table, site: SiteRows, checks: NDArray[np.bool_]) -> bytes:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunshot.adaptation.checks import Change, CheckRows
-from gunshot.adaptation.held import HeldRows, joined_splits, read_splits
+from gunshot.adaptation.held import HeldRows, joined_splits
 from gunshot.adaptation.site import Background, SiteRows, suspects_table
 from gunshot.clips import features
 from gunshot.errors import ParameterError
@@ -29,6 +29,7 @@ from gunshot.evaluation.rules import DEFAULT_RULES, PointRule, parse_rule
 from gunshot.evaluation.site_threshold import refit_threshold
 from gunshot.models.bundle import Bundle, save_bundle
 from gunshot.models.scorers import Scorer, scorer_of
+from gunshot.models.splits import read_splits
 from gunshot.storage import delete, join, write_bytes
 from gunshot.training import DEFAULT_MAX_FPR, versions
 
@@ -232,7 +233,7 @@ def keep(
         write_bytes(suspects_uri, suspects_table(heard.suspects, parent.recipe))
     bundle = save_bundle(
         out, model=parent.name, weights=weights, recipe=parent.recipe, operating_point=point, details=details,
-        splits=joined_splits(read_splits(parent), site, kept.checks),
+        splits=joined_splits(read_splits(parent.uri), site, kept.checks),
         operating_points=choose_points(rows, DEFAULT_RULES), validation=rows,
         calibration=fit_calibration(rows.label, rows.score), network=network,
     )  # fmt: skip

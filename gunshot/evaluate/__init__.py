@@ -9,8 +9,9 @@ Where do I go to ...?
 - see what a figure means: `gunshot.evaluation` and docs/evaluation.md
 """
 
-from gunshot.evaluate.bundles import REPORTED_SPLITS, Evaluation, evaluate_bundle
+from gunshot.evaluate.bundles import REPORTED_SPLITS, Evaluation, evaluate_bundle, evaluate_rows
 from gunshot.evaluate.detections import evaluate_detections
+from gunshot.evaluate.rows import splits_for
 from gunshot.evaluate.written import model_names, write_evaluations
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Evaluation",
     "evaluate_bundle",
     "evaluate_detections",
+    "evaluate_rows",
     "model_names",
+    "splits_for",
     "write_evaluations",
 ]

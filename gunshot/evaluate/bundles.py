@@ -31,7 +31,7 @@ from gunshot.models.catalogue import model_rule
 from gunshot.split import SPLITS
 from gunshot.store.read import FeatureStore, open_store
 
-__all__ = ["REPORTED_SPLITS", "Evaluation", "evaluate_bundle"]
+__all__ = ["REPORTED_SPLITS", "Evaluation", "evaluate_bundle", "evaluate_rows"]
 
 REPORTED_SPLITS = ("test", "unseen")
 """Splits that no model was trained or chosen on."""
@@ -124,13 +124,43 @@ def evaluate_bundle(store_uri: str, bundle_uri: str, base_rates: BaseRates | Non
         If a base rate cannot be.
     """
     bundle = load_bundle(bundle_uri)
-    store = open_store(store_uri, recipe=bundle.recipe)
+    return evaluate_rows(open_store(store_uri, recipe=bundle.recipe), bundle, base_rates)
+
+
+def evaluate_rows(store: FeatureStore, bundle: Bundle, base_rates: BaseRates | None = None) -> Evaluation:
+    """Score the rows of an open store and count.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Of the bundle's recipe; it may be two that are joined.
+    bundle : Bundle
+        The model.
+    base_rates : BaseRates, optional
+        What one recorder brings in a day.
+
+    Returns
+    -------
+    Evaluation
+        Figures and predictions.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read.
+    BundleError
+        If the bundle does not say which groups trained it.
+    TrainingError
+        If there is no labelled row to report.
+    """
     splits = splits_for(store, bundle)
     label = np.asarray([-1 if value is None else value for value in store.column("label")], dtype=np.int8)
     chosen = np.flatnonzero((splits.of_row != "") & (label >= 0))
     split = splits.of_row[chosen]
     if not np.isin(split, REPORTED_SPLITS).any():
-        raise TrainingError(f"{store_uri}: no labelled row that {bundle_uri} was not trained on; give other recordings")
+        raise TrainingError(
+            f"{store.header.uri}: no labelled row that {bundle.uri} was not trained on; give other recordings"
+        )
     scores = scores_of(bundle.score_inputs, store, chosen, model_rule(bundle.name))
     rows = evaluated_rows(store, bundle, chosen, scores)
     return _counted(store, bundle, rows, split, scores, trained_on(store, bundle, splits), base_rates or BaseRates())

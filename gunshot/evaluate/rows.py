@@ -8,22 +8,18 @@ the bundle was trained or chosen on is left out, and the rest is ``test``.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gunshot.errors import BundleError, StorageError, TransientStorageError
 from gunshot.evaluation.level import estimated_snr_db
 from gunshot.evaluation.open_set import Sound
 from gunshot.evaluation.reported_rows import ReportedRows, as_floats
 from gunshot.models.bundle import Bundle
-from gunshot.storage import join, read_bytes
+from gunshot.models.splits import read_splits
 from gunshot.store.read import FeatureStore
 
 __all__ = ["Splits", "Training", "evaluated_rows", "snr_of", "splits_for", "trained_on"]
@@ -86,7 +82,7 @@ def splits_for(store: FeatureStore, bundle: Bundle) -> Splits:
     BundleError
         If the bundle's table of splits cannot be read.
     """
-    known = _known_splits(join(bundle.uri, "splits.parquet"))
+    known = read_splits(bundle.uri)
     usable = np.zeros(store.header.n_rows, dtype=bool)
     usable[store.usable] = True
     if (known.schema.metadata or {}).get(b"manifest_digest") == store.header.manifest_digest.encode():
@@ -98,15 +94,6 @@ def splits_for(store: FeatureStore, bundle: Bundle) -> Splits:
     }
     fresh = np.asarray([group not in seen for group in store.column("group")])
     return Splits(np.where(usable & fresh, "test", "").astype("<U10"), is_own=False)
-
-
-def _known_splits(uri: str) -> pa.Table:
-    try:
-        return pq.read_table(io.BytesIO(read_bytes(uri)))
-    except TransientStorageError:
-        raise
-    except (StorageError, pa.ArrowException) as error:
-        raise BundleError(f"{uri}: which rows trained the model cannot be read ({error}); train again") from error
 
 
 def trained_on(store: FeatureStore, bundle: Bundle, splits: Splits) -> Training:

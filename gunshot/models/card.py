@@ -5,7 +5,8 @@ Conventions
 Every figure is read from the bundle; what its ``model.json`` does not hold is left out, never guessed. Beside what
 every training writes, the card knows these keys: ``training.rows_by_source`` (by source, ``{"gunshots": n, "others":
 n}``), ``training.licenses`` (a list; or by source, each a list or one name), ``training.attribution`` (whom to name,
-by source), ``evaluation`` (from `gunshot.evaluate.Evaluation.as_dict`) and ``audit`` (from `gunshot.evaluation.audit`).
+by source), ``evaluation`` (from `gunshot.evaluate.Evaluation.as_dict`), ``audit`` (from `gunshot.evaluation.audit`) and
+``champion`` (from `gunshot.challenge`).
 The order follows Mitchell et al. 2019, "Model cards for model reporting" (arXiv 1810.03993).
 """
 
@@ -80,6 +81,7 @@ def model_card(bundle: Bundle) -> str:
         ("## Operating points", _points(bundle)),
         ("## Probabilities", [_calibration(bundle)]),
         ("## Figures", _figures(details)),
+        ("## Against the champion", _champion(details.get("champion"))),
         ("## Warnings of the audit", _bullets((details.get("audit") or {}).get("warnings") or ())),
         ("## Limits", _bullets(_LIMITS)),
         ("## Licences and attribution", _licences(training)),
@@ -183,6 +185,22 @@ def _figures(details: Mapping[str, Any]) -> list[str]:
         ("rows", "gunshots", "recall", "other sounds", "false alarms", "ROC AUC"),
         ((name, *_cells(value)) for name, value in splits.items()),
     )
+
+
+def _champion(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    comparison = found["comparison"]
+    rows = [*comparison["by_source"].items(), ("all sources", comparison)]
+    table = _table(
+        ("rows neither was trained on", "shots", "won", "lost", "other sounds", "alarms won", "alarms lost"),
+        (
+            (name, *(f"{of[kind][key]:,}" for kind in ("shots", "alarms") for key in ("n", "won", "lost")))
+            for name, of in rows
+        ),
+    )
+    champion = comparison["models"][0]
+    return [f"The model before it: {champion['uri']} ({champion['digest']}).", "", *table]
 
 
 def _cells(figures: Mapping[str, Any]) -> tuple[str, ...]:

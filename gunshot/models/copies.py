@@ -17,7 +17,7 @@ __all__ = ["copy_bundle"]
 
 _OWN_ENTRIES = frozenset(
     ("format", "model", "classes", "digest", "recipe", "recipe_digest", "weights", "default", "operating_points")
-) | {"digests", "calibration", "validation_rows", "golden_scores", "network"}
+) | {"digests", "calibration", "validation_rows", "golden_scores", "network", "champion"}
 
 
 def copy_bundle(bundle: Bundle, uri: str, operating_point: OperatingPoint) -> Bundle:

@@ -15,6 +15,7 @@ Where do I go to ...?
 
 from gunshot.report.archive import DetectionRow, FailureRow, RecordingTimeline, ScoringSummary
 from gunshot.report.blocks import Block, Section, Table
+from gunshot.report.champion import champion_section
 from gunshot.report.content import (
     ModelResult,
     Provenance,
@@ -50,6 +51,7 @@ __all__ = [
     "Table",
     "TrainingHistory",
     "audit_section",
+    "champion_section",
     "held_out_sections",
     "render_report",
     "worst_errors",

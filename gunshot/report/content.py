@@ -200,6 +200,8 @@ class ReportContent:
         Worst errors of the default model, the worst first; the page shows up to 12 of each.
     sections : sequence of Section
         Figures of the default model on held-out rows, shown after the curves.
+    candidates_per_hour : float, optional
+        What one recorder brings, for the false alarms a day at a threshold [1/h].
     scoring : ScoringSummary, optional
         What was found in whole recordings.
     failures : sequence of FailureRow
@@ -225,6 +227,7 @@ class ReportContent:
     misses: Sequence[ErrorExample] = ()
     false_alarms: Sequence[ErrorExample] = ()
     sections: Sequence[Section] = ()
+    candidates_per_hour: float | None = None
     scoring: ScoringSummary | None = None
     failures: Sequence[FailureRow] = ()
     provenance: Provenance | None = None

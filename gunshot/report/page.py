@@ -1,8 +1,9 @@
 """Render the report: content in, one self-contained HTML page out.
 
-Conventions: the page needs no script, no network and no other file. Everything that comes from the content
-is escaped by the template engine; only SVG drawn by this package is inserted as it is. The same content gives
-the same page, byte for byte: no clock, no random ids.
+Conventions: the page needs no network and no other file, and says everything without a script. One script of this
+package moves the threshold (`gunshot.report.slider`); the page's policy names its digest, and lets no other run.
+Everything that comes from the content is escaped by the template engine; only SVG drawn by this package is inserted as
+it is. The same content gives the same page, byte for byte: no clock, no random ids.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gunshot.report.clip_plots import db_limits, spectrogram_svg, timeline_svg, 
 from gunshot.report.content import ModelResult, ReportContent, ScoredSplit
 from gunshot.report.pictures import ClipPicture, DistortionExample
 from gunshot.report.plots import curve_svg, epochs_svg, score_histogram_svg
+from gunshot.report.slider import script, script_digest, threshold_slider
 from gunshot.report.svg import N_SERIES, dash_pattern
 
 __all__ = ["render_report"]
@@ -84,6 +86,7 @@ def render_report(content: ReportContent) -> str:
             key_figures=_key_figures(content),
             table=_table(content),
             before=[(section.id, section.name, True) for section in content.sections],
+            slider=threshold_slider(model, content.candidates_per_hour),
             curves=_curves(content.models),
             histograms=_histograms(content),
             epochs=_epochs(content.models),
@@ -110,7 +113,12 @@ def _environment() -> jinja2.Environment:
     )
     filters: tuple[Callable[..., str], ...] = (words.count, words.percent, words.figure, words.duration)
     environment.filters.update({function.__name__: function for function in filters})
-    environment.globals.update(threshold_words=words.threshold_words, reconciliation=words.reconciliation)
+    environment.globals.update(
+        threshold_words=words.threshold_words,
+        reconciliation=words.reconciliation,
+        slider_script=script,
+        slider_digest=script_digest,
+    )
     return environment
 
 

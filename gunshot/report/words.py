@@ -15,6 +15,7 @@ from gunshot.evaluation.intervals import exact_interval
 from gunshot.evaluation.matching import DetectionMetrics
 from gunshot.evaluation.metrics import ClassificationMetrics
 from gunshot.evaluation.operating_point import OperatingPoint
+from gunshot.evaluation.rates import AlarmRate
 
 __all__ = [
     "KeyFigure",
@@ -25,6 +26,7 @@ __all__ = [
     "frequency",
     "percent",
     "reconciliation",
+    "recorder_day_figure",
     "threshold_words",
     "truth_key_figures",
 ]
@@ -219,6 +221,31 @@ def class_key_figures(metrics: ClassificationMetrics, split: str) -> list[KeyFig
             KeyFigure(f"Of {count(base)} other sounds, {count(n)} {verb} a false alarm", _limits(low, high), basis)
         )
     return figures
+
+
+def recorder_day_figure(rate: AlarmRate) -> KeyFigure | None:
+    """Return the false alarms of a recorder-day in words.
+
+    Parameters
+    ----------
+    rate : AlarmRate
+        What a false-alarm rate means for one recorder.
+
+    Returns
+    -------
+    KeyFigure or None
+        None where it cannot be told.
+    """
+    if rate.false_alarms_per_day is None or rate.interval is None:
+        return None
+    a_day, low, high = (
+        f"{value:.2g}" if value < 10 else f"{value:,.0f}" for value in (rate.false_alarms_per_day, *rate.interval)
+    )
+    return KeyFigure(
+        f"One recorder raises {a_day} false alarms a day",
+        f"95%: {low} to {high}",
+        f"where it brings {rate.candidates_per_hour:,.0f} candidates an hour",
+    )
 
 
 def _limits(low: int, high: int) -> str:

@@ -12,7 +12,7 @@ its limits take the least found with the most missed, and the reverse: at least 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,31 @@ class ServiceFigures:
     recall_interval: Pair | None
     bands: tuple[Band, ...]
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ServiceFigures:
+        """Figures as `dataclasses.asdict` has written them, also by way of JSON.
+
+        Parameters
+        ----------
+        content : mapping
+            Values by name.
+
+        Returns
+        -------
+        ServiceFigures
+            The same figures.
+        """
+        misses = content["misses"]
+        return cls(
+            **{
+                **content,
+                "bands": tuple(Band(**{**band, "interval": _pair(band["interval"])}) for band in content["bands"]),
+                "misses": None if misses is None else MissEstimate(**misses),
+                "precision_interval": _pair(content["precision_interval"]),
+                "recall_interval": _pair(content["recall_interval"]),
+            }
+        )
+
     def lines(self) -> list[str]:
         """The figures in words.
 
@@ -148,6 +173,10 @@ class ServiceFigures:
         if self.recall is not None and self.recall_interval is not None:
             lines.append(f"recall: about {self.recall:.0%} ({_span(self.recall_interval)}; at least 90% confidence)")
         return lines
+
+
+def _pair(values: Sequence[float] | None) -> Pair | None:
+    return None if values is None else (values[0], values[1])
 
 
 def _span(pair: Pair) -> str:

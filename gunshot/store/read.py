@@ -56,6 +56,16 @@ class FeatureStore:
         states = np.asarray(self.rows.column("state").to_pylist())
         return np.flatnonzero(np.isin(states, USABLE_STATES))
 
+    @property
+    def members(self) -> tuple[tuple[int, FeatureStore], ...]:
+        """Stores that its rows lie in, each with the number of its first row."""
+        return ((0, self),)
+
+    @property
+    def units(self) -> NDArray[np.str_]:
+        """What is never divided between training and test, a name a row: its group."""
+        return np.asarray(self.column("group"), dtype=np.str_)
+
     def column(self, name: str) -> list[object]:
         """Values of a column of `rows`.
 

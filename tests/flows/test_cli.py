@@ -394,7 +394,9 @@ class TestWork:
         assert ended.code == 0
         digest = load_bundle(str(tmp_path / "m")).digest
         if as_json:
-            assert json.loads(ended.out) == {"bundle": str(tmp_path / "m"), "digest": digest}
+            assert json.loads(ended.out) == {
+                "bundle": str(tmp_path / "m"), "digest": digest, "labels": None, "champion": None,
+            }  # fmt: skip
             assert ended.out.count("\n") == 1
         else:
             assert ended.out == f"bundle: {tmp_path / 'm'} ({digest})\n"
@@ -427,7 +429,7 @@ class TestWork:
         assert ended.code == 0
         bundle = load_bundle(str(tmp_path / "m"))
         assert bundle.details["training"]["seed"] == 3
-        assert bundle.details["training"]["split"] == {"by": "random", "assignments": [], "seed": 3}
+        assert bundle.details["training"]["split"] == {"by": "random", "assignments": [], "seed": 3, "keep": None}
         assert bundle.operating_point.name == "fpr 50%"
 
     def test_the_report_names_the_seed_of_the_training(self, gunshot: Gunshot, place: Place, tmp_path: Path) -> None:

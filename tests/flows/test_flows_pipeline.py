@@ -135,7 +135,8 @@ class TestTrain:
     @pytest.mark.parametrize("model", ["logistic", "small-cnn"])
     def test_the_bundle_is_the_one_that_was_printed(self, run: Run, model: str) -> None:
         bundle = load_bundle(str(run.folder / model))
-        assert run.printed[model] == {"bundle": str(run.folder / model), "digest": bundle.digest}
+        expected = {"bundle": str(run.folder / model), "digest": bundle.digest, "labels": None, "champion": None}
+        assert run.printed[model] == expected
         assert bundle.name == model
         assert bundle.details["training"]["manifest_digest"] == open_store(run.store).header.manifest_digest
 
@@ -145,6 +146,22 @@ class TestTrain:
         for model in ("logistic", "small-cnn"):
             training = load_bundle(str(run.folder / model)).details["training"]
             assert training["copies"] == training["rows"]["train"] == open_store(str(copies)).header.n_rows
+
+    def test_labels_and_a_champion_go_through_the_engine(
+        self, run: Run, gunshot: Gunshot, labelled: Path, tmp_path: Path
+    ) -> None:
+        """The labels are those of the store, said once more: each of its rows gives way to one of them."""
+        ended = gunshot(
+            "train", "--store", run.store, "--labels", labelled / "labels.csv", "--champion", run.folder / "logistic",
+            "--model", "logistic", "--out", tmp_path / "next", "--workers", 0, "--json",
+        )  # fmt: skip
+        assert ended.code == 0, ended.err
+        printed = one_object(ended.out)
+        before = load_bundle(str(run.folder / "logistic")).details["training"]
+        training = load_bundle(str(tmp_path / "next")).details["training"]
+        assert training["rows"] == before["rows"] == printed["labels"]["splits"]
+        assert training["copies"] == before["copies"]
+        assert printed["champion"]["comparison"]["models"][0]["uri"] == str(run.folder / "logistic")
 
     def test_epochs_are_as_many_as_asked_for(self, run: Run) -> None:
         assert len(load_bundle(str(run.folder / "small-cnn")).details["training"]["history"]) == 2

@@ -187,6 +187,7 @@ def test_figures_of_held_out_rows_are_the_default_models(page: str, evaluations:
     assert f"{m.true_positives} of {m.n_gunshots}" in text
     assert f"{m.false_positives} of {m.n_others}" in text
     assert "1,300 candidates an hour" in text
+    assert "One recorder raises" in text_of(page[page.index('id="threshold"') : page.index('id="curves"')])
     for section in ("confusers", "new-sounds", "reliability", "shortcuts"):
         assert f'id="{section}"' in page
 

@@ -249,7 +249,7 @@ class TestNetwork:
             return fit.Fit(Path(cnn_bundle, "weights.tflite").read_bytes(), b"", (), 1)
 
         monkeypatch.setattr(fit, "fit_network", watched)
-        train_model(small_store, "small-cnn", str(tmp_path / "b"), copies_uri=copies, seed=5)
+        train_model(small_store, "small-cnn", str(tmp_path / "b"), copies=[copies], seed=5)
         store = open_store(small_store)
         splits, label = splits_of(store, SplitPlan()), labels_of(store)
         train, validation = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "validation")
@@ -306,7 +306,7 @@ class TestNetwork:
 
 class TestCopies:
     def test_copies_are_fitted_beside_the_originals(self, small_store: str, copies: str, tmp_path: Path) -> None:
-        bundle = train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=copies)
+        bundle = train_model(small_store, "logistic", str(tmp_path / "b"), copies=[copies])
         store = open_store(small_store)
         train = np.flatnonzero(splits_of(store, SplitPlan()) == "train")
         copied = open_store(copies)
@@ -326,7 +326,7 @@ class TestCopies:
         foreign = int(np.sum(before & ~now))
         assert foreign
         with pytest.raises(TrainingError, match=f"{foreign} copies .* does not train on; remove it and run again"):
-            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=copies, plan=plan)
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies=[copies], plan=plan)
         assert not (tmp_path / "b").exists()
 
     def test_copies_of_another_store_are_refused(
@@ -336,18 +336,18 @@ class TestCopies:
         rows = np.flatnonzero(splits_of(open_store(other), SplitPlan()) == "train")
         foreign = make_copies(other, rows, tmp_path / "copies")
         with pytest.raises(TrainingError, match=r"holds copies of another store than .*; remove it and run again"):
-            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=foreign)
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies=[foreign])
         assert not (tmp_path / "b").exists()
 
     def test_a_store_of_recordings_is_no_store_of_copies(self, small_store: str, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match="copies of another store"):
-            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=small_store)
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies=[small_store])
 
     def test_copies_that_are_not_finished_are_refused(self, small_store: str, tmp_path: Path) -> None:
         rows = np.flatnonzero(splits_of(open_store(small_store), SplitPlan()) == "train")
         prepare_copies(open_store(small_store), rows, str(tmp_path / "c"), AugmentRule())
         with pytest.raises(StoreIncompleteError):
-            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=str(tmp_path / "c"))
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies=[str(tmp_path / "c")])
         assert not (tmp_path / "b").exists()
 
     def test_copies_with_nan_are_refused(
@@ -355,7 +355,7 @@ class TestCopies:
     ) -> None:
         bad = store_with_values(copies, tmp_path / "c", np.asarray([3, 5]), float("nan"))
         with pytest.raises(TrainingError, match="2 training rows hold values that are not finite"):
-            train_model(small_store, "logistic", str(tmp_path / "b"), copies_uri=bad)
+            train_model(small_store, "logistic", str(tmp_path / "b"), copies=[bad])
 
 
 Clips = tuple[Float32, list[int | None], list[str]]
@@ -470,7 +470,7 @@ class TestWhatIsRecorded:
         record = details["training"]
         assert record["rows"] == {name: int(np.sum(splits == name)) for name in ("train", "validation", "test")}
         assert record["manifest_digest"] == store.header.manifest_digest
-        assert record["split"] == {"by": "group", "assignments": [], "seed": 0}
+        assert record["split"] == {"by": "group", "assignments": [], "seed": 0, "keep": None}
         assert list(record["rows_by_source"]) == ["synthetic"]
         assert record["licenses"] == {"synthetic": ["CC0 1.0 (synthetic)"]}
         assert (record["copies"], record["history"], record["seed"]) == (0, [], 0)

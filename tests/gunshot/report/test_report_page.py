@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from dataclasses import replace
 from html import unescape
@@ -28,7 +30,7 @@ from tests.gunshot.report.figures import figures_of
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 ATTACK = "<script>alert('x')</script>"
 SECTIONS = (
-    *("models", "curves", "held-out", "breakdowns", "confusers", "new-sounds", "reliability", "shortcuts"),
+    *("models", "threshold", "curves", "held-out", "breakdowns", "confusers", "new-sounds", "reliability", "shortcuts"),
     *("scores", "training", "sources", "dataset"),
     *("distortion", "errors", "recordings", "failures", "provenance"),
 )
@@ -62,7 +64,7 @@ class Outline(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Note the words."""
-        if self.stack and self.stack[-1] != "style":
+        if self.stack and self.stack[-1] not in {"style", "script"}:
             self.words.append(data)
 
     @property
@@ -89,9 +91,15 @@ class TestWholePage:
         assert render_report(content) == page
 
     def test_needs_nothing_else(self, page: str) -> None:
-        """No script, no other file, no address to load from."""
-        tags = set(Outline(page).tags)
-        assert not tags & {"script", "link", "img", "iframe", "object"}
+        """No other file, no address to load from, and one script, which the policy knows by its digest."""
+        tags = Outline(page).tags
+        assert not set(tags) & {"link", "img", "iframe", "object"}
+        assert tags.count("script") == 1
+        own = re.search(r"<script>(.*?)</script>", page, re.DOTALL)
+        assert own is not None
+        digest = base64.b64encode(hashlib.sha256(own[1].encode()).digest()).decode()
+        assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'\"" in page
+        assert not re.search(r"""\son[a-z]+=["']|javascript:|https?://(?!www\.w3\.org/)""", page)
         hrefs = re.findall(r'(?:href|src)="([^"]*)"', page)
         assert all(href.startswith(("#", "data:image/png;base64,")) for href in hrefs)
         assert not re.search(r"url\((?!#)|@import", page)
@@ -187,7 +195,7 @@ class TestEscaping:
             distortion=None,
         )
         page = render_report(hostile)
-        assert "<script" not in page
+        assert re.findall(r"<script.{20}", page, re.DOTALL) == ['<script>"use strict";\n// Sh']  # the page's own
         assert unescape(page).count(ATTACK) >= 20
         assert Outline(page).stack == []
 
@@ -204,6 +212,7 @@ class TestMissingParts:
         """No sections, no links, no empty tables."""
         page = render_report(MINIMAL)
         assert sections(page) == []
+        assert "script" not in page
         assert not {"table", "figure", "svg", "section"} & set(Outline(page).tags)
 
     @pytest.mark.parametrize(

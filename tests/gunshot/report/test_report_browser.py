@@ -1,0 +1,153 @@
+"""The report in a real browser: the threshold is moved by mouse and keys, and the page is whole without its script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gunshot.evaluation.metrics import classification_metrics
+from gunshot.report import ReportContent, render_report
+from gunshot.report.slider import Slider, threshold_slider
+from gunshot.report.words import class_key_figures
+from tests.browser import LIMIT_MS, chromium
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+NUMBERS = range(4)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def opened(browser: Any, content: ReportContent, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens the report from the disk; whatever it asks for, and each error of its own, fails the test."""
+    path = tmp_path / "report.html"
+    path.write_text(render_report(content), encoding="utf-8")
+    contexts, strange = [], []
+
+    def open_page(**options: Any) -> Any:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 860}, "offline": True} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(LIMIT_MS)
+        page.on("request", lambda request: request.url.startswith(("data:", path.as_uri())) or strange.append(request))
+        page.on("pageerror", lambda error: strange.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and strange.append(message.text))
+        page.goto(path.as_uri(), timeout=LIMIT_MS)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert strange == []
+
+
+@pytest.fixture
+def slider(content: ReportContent) -> Slider:
+    found = threshold_slider(content.key_model)
+    assert found is not None
+    return found
+
+
+def shown(page: Any) -> tuple[list[int], list[str]]:
+    counts = [int(page.inner_text(f"#threshold-count-{number}").replace(",", "")) for number in NUMBERS]
+    return counts, [page.inner_text(f"#threshold-figure-{row}-0") for row in range(2)]
+
+
+def expected(content: ReportContent, threshold: float) -> tuple[list[int], list[str]]:
+    """Counted anew from the rows, not read from the slider."""
+    split = content.key_model.main_split if content.key_model else None
+    assert split is not None
+    assert split.rows is not None
+    m = classification_metrics(*split.rows, threshold)
+    counts = [m.true_positives, m.false_negatives, m.false_positives, m.true_negatives]
+    return counts, [it.sentence for it in class_key_figures(m, split.split)]
+
+
+def test_keys_and_mouse_move_the_threshold_and_the_figures_follow(
+    opened: Callable[..., Any], content: ReportContent, slider: Slider
+) -> None:
+    page = opened()
+    own = slider.own.metrics.threshold
+    assert shown(page) == expected(content, own)
+    page.get_by_label("Move the threshold").focus()
+    for key, index in (("ArrowRight", slider.chosen + 1), ("Home", 0), ("End", len(slider.places) - 1)):
+        page.keyboard.press(key)
+        place = slider.places[index]
+        assert shown(page) == expected(content, place.metrics.threshold)
+        assert page.inner_text("#threshold-value") == place.threshold
+        assert page.get_attribute("#threshold-slider", "aria-valuetext") == place.threshold
+        assert page.inner_text("#threshold-own") == ""
+    box = page.locator("#threshold-slider").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] / 2)
+    index = int(page.input_value("#threshold-slider"))
+    assert 0 < index < len(slider.places) - 1
+    assert shown(page) == expected(content, slider.places[index].metrics.threshold)
+    page.get_by_role("button", name="Back to").click()
+    assert shown(page) == expected(content, own)
+    assert "own" in page.inner_text("#threshold-own")
+
+
+def test_what_changed_is_said_once_the_slider_rests(opened: Callable[..., Any], slider: Slider) -> None:
+    page = opened()
+    said = page.get_by_role("status")
+    assert said.inner_text() == ""
+    page.focus("#threshold-slider")
+    page.keyboard.press("Home")
+    page.wait_for_timeout(1000)
+    assert said.inner_text().startswith(slider.places[0].figures[0].sentence)
+
+
+def test_without_scripts_it_shows_the_models_own_threshold(
+    opened: Callable[..., Any], content: ReportContent, slider: Slider
+) -> None:
+    page = opened(java_script_enabled=False)
+    assert not page.is_visible("#threshold-slider")
+    assert not page.is_visible("#threshold-back")
+    assert shown(page) == expected(content, slider.own.metrics.threshold)
+
+
+def test_on_paper_there_is_nothing_to_move_and_the_threshold_is_told(
+    opened: Callable[..., Any], content: ReportContent, slider: Slider
+) -> None:
+    page = opened()
+    page.focus("#threshold-slider")
+    page.keyboard.press("Home")
+    page.emulate_media(media="print")
+    assert not page.is_visible("#threshold-slider")
+    assert page.inner_text("#threshold-value") == slider.places[0].threshold
+    assert shown(page) == expected(content, slider.places[0].metrics.threshold)
+
+
+def test_no_other_script_runs(browser: Any, content: ReportContent, tmp_path: Path) -> None:
+    """If something were ever to slip through the escaping, the policy would still stop it."""
+    page_text = render_report(content)
+    evil = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
+    path = tmp_path / "evil.html"
+    path.write_text(page_text.replace("<main>", f"<main>{evil}", 1), encoding="utf-8")
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(path.as_uri(), timeout=LIMIT_MS)
+    page.wait_for_timeout(500)
+    assert page.title() == content.title
+    assert page.is_visible("#threshold-slider")  # its own does
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nobody_is_shut_out(opened: Callable[..., Any], width: int, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    page = opened(viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True)
+    page.focus("#threshold-slider")
+    page.keyboard.press("ArrowLeft")
+    found = axe.Axe().run(page).response["violations"]
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in {"serious", "critical"}] == []
