@@ -7,8 +7,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -72,7 +74,21 @@ def prefect_server() -> Iterator[None]:
     It takes seconds to start, and Prefect sends its events to the first that a process has met: with a second one they
     fail, and what they leave open is a warning in a test that has nothing to do with it.
     """
+    with ExitStack() as stack:
+        _start_harness(stack)
+        yield
+
+
+def _start_harness(stack: ExitStack, attempts: int = 3) -> None:
+    """Start the server; at another port if the one that was free is meanwhile another program's, which hangs up."""
+    from prefect.server.api.server import SubprocessASGIServer
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=300):
-        yield
+    for attempt in range(attempts):
+        try:
+            stack.enter_context(prefect_test_harness(server_startup_timeout=300))
+            return
+        except httpx.TransportError:
+            SubprocessASGIServer._instances.pop(None).stop()  # Prefect leaves its process running
+            if attempt == attempts - 1:
+                raise
