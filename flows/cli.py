@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from flows.commands.adapt import adapt
+from flows.commands.completion import complete_paths, completion
 from flows.commands.datasets import datasets
 from flows.commands.deploy import deploy
 from flows.commands.doctor import doctor
@@ -113,6 +114,7 @@ def cli() -> None:
     Your recordings:  gunshot preprocess FOLDER --store features.zarr
                       gunshot train --store features.zarr --out model
                       gunshot score ARCHIVE --model model --out results
+    Keys that help:   gunshot completion --help
     """  # noqa: D301  (click reads the backspace: keep these lines as they are)
 
 
@@ -125,7 +127,11 @@ def cli() -> None:
 @cluster_options
 @json_option
 def demo(as_json: bool, **parameters: Any) -> None:
-    """Run the whole pipeline on a small corpus and write a report."""
+    """Run the whole pipeline on a small corpus and write a report.
+
+    \b
+    Example:  gunshot demo --out demo
+    """  # noqa: D301
     from flows.demo import demo as run
 
     summary = run(**parameters)
@@ -138,7 +144,11 @@ def demo(as_json: bool, **parameters: Any) -> None:
 @labels_option
 @json_option
 def manifest(inputs: tuple[str, ...], out: str, labels: str | None, as_json: bool) -> None:
-    """List recordings and their labels as one table."""
+    """List recordings and their labels as one table.
+
+    \b
+    Example:  gunshot manifest recordings/ --out manifest.parquet
+    """  # noqa: D301
     from gunshot.manifest.sources import build_manifest
     from gunshot.manifest.table import counts_table, dataset_table, manifest_digest, write_manifest
 
@@ -161,7 +171,12 @@ def manifest(inputs: tuple[str, ...], out: str, labels: str | None, as_json: boo
 @click.option("--plan", "only_plan", is_flag=True, help="Say what a run would do, and do nothing.")
 @json_option
 def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parameters: Any) -> None:
-    """Cut clips from recordings and write them with their features into a store; a rerun does only what is missing."""
+    """Cut clips from recordings and write them with their features into a store; a rerun does only what is missing.
+
+    \b
+    Example:  gunshot preprocess recordings/ --labels labels.csv --store features.zarr
+              gunshot preprocess s3://bucket/recordings --store s3://bucket/features.zarr --plan
+    """  # noqa: D301
     if only_plan:
         from gunshot.preprocess.plan import plan_preprocess
 
@@ -214,7 +229,12 @@ def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parame
 def train(
     assign: tuple[str, ...], champion: str | None, registry: str | None, as_json: bool, **parameters: Any
 ) -> None:
-    """Train a model on a store, and on labels beside it."""
+    """Train a model on a store, and on labels beside it.
+
+    \b
+    Example:  gunshot train --store features.zarr --model field-cnn --out models/mine
+              gunshot train --store features.zarr --labels results --champion models/mine --out models/next
+    """  # noqa: D301
     from flows.train import train as run
     from gunshot.models.registry import resolve_model
 
@@ -247,7 +267,11 @@ def train(
 def evaluate(
     store: str, model: str, out: str, candidates_per_hour: float, shots_per_day: tuple[float, ...], as_json: bool
 ) -> None:
-    """Evaluate a model on a store's held-out rows and write a report."""
+    """Evaluate a model on a store's held-out rows and write a report.
+
+    \b
+    Example:  gunshot evaluate --store features.zarr --model models/mine --out evaluation
+    """  # noqa: D301
     from flows.evaluate import evaluate as run
     from flows.evaluate import figures
 
@@ -260,7 +284,8 @@ def evaluate(
 
 _COMMANDS = (
     score, synthesize, datasets, store, results, reproduce, models, peers, adapt, export, review, report, up, deploy,
-    doctor, metrics,
+    doctor, metrics, completion,
 )  # fmt: skip
 for group in _COMMANDS:
     cli.add_command(group)
+complete_paths(cli)

@@ -9,12 +9,20 @@ __all__ = ["datasets"]
 
 @click.group()
 def datasets() -> None:
-    """Fetch public data sets."""
+    """Fetch public data sets.
+
+    \b
+    Example:  gunshot datasets list
+    """  # noqa: D301
 
 
 @datasets.command("list")
 def list_datasets() -> None:
-    """Show what can be fetched, its size and its licence."""
+    """Show what can be fetched, its size and its licence.
+
+    \b
+    Example:  gunshot datasets list
+    """  # noqa: D301
     from gunshot.datasets import available, describe
 
     click.echo("\n\n".join(describe(dataset) for dataset in available()))
@@ -24,7 +32,11 @@ def list_datasets() -> None:
 @click.argument("name")
 @click.option("--out", default="datasets", show_default=True, metavar="DIR", help="The set goes into DIR/NAME.")
 def fetch(name: str, out: str) -> None:
-    """Download a set, check it, unpack it and label it; goes on where an earlier fetch ended."""
+    """Download a set, check it, unpack it and label it; goes on where an earlier fetch ended.
+
+    \b
+    Example:  gunshot datasets fetch esc50 --out datasets
+    """  # noqa: D301
     from pathlib import Path
 
     from rich.console import Console
@@ -53,7 +65,11 @@ def fetch(name: str, out: str) -> None:
 @click.argument("folder")
 @click.option("--most", type=click.IntRange(1), default=3, show_default=True, metavar="N", help="Rows a file.")
 def packages(folder: str, most: int) -> None:
-    """Label the sounds of unpacked distribution packages, a row an onset; writes FOLDER/labels.csv."""
+    """Label the sounds of unpacked distribution packages, a row an onset; writes FOLDER/labels.csv.
+
+    \b
+    Example:  gunshot datasets packages datasets/packages
+    """  # noqa: D301
     from pathlib import Path
 
     from gunshot.datasets.labels import write_labels
@@ -72,7 +88,11 @@ def packages(folder: str, most: int) -> None:
 @click.option("--most", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Rows a file.")
 @click.option("--leave-out", multiple=True, metavar="SOURCE", help="Sources whose rows stay out.")
 def onsets(labels: str, out: str, most: int, leave_out: tuple[str, ...]) -> None:
-    """From a label table with a row a file make one with a row an onset: every shot, several sounds."""
+    """From a label table with a row a file make one with a row an onset: every shot, several sounds.
+
+    \b
+    Example:  gunshot datasets onsets datasets/esc50/labels.csv --out datasets/esc50-onsets
+    """  # noqa: D301
     from pathlib import Path
 
     from gunshot.datasets.labels import read_labels, write_labels

@@ -56,7 +56,10 @@ def models() -> None:
     """Keep versions of trained models, compare them and choose the one in use.
 
     MODEL is a bundle's folder, NAME, NAME@champion, NAME@challenger, NAME@v0001, or field.
-    """
+
+    \b
+    Example:  gunshot models list --registry s3://bucket/models
+    """  # noqa: D301
 
 
 def _needed(registry: str | None) -> str:

@@ -23,7 +23,11 @@ def _finish(content: Any, lines: list[str], as_json: bool) -> None:
 
 @click.group()
 def results() -> None:
-    """Look into the results of scoring, check them, or make fewer objects of them."""
+    """Look into the results of scoring, check them, or make fewer objects of them.
+
+    \b
+    Example:  gunshot results info results
+    """  # noqa: D301
 
 
 @results.command()
@@ -263,7 +267,7 @@ def labels(uri: str, out: str, hard: int | None, as_json: bool) -> None:
 
     \b
     Example:  gunshot results labels results --out labels.csv
-              gunshot preprocess --labels labels.csv --store reviewed.zarr
+              gunshot train --store features.zarr --labels labels.csv --out models/next
     """  # noqa: D301
     from gunshot.review.labels import write_label_table
 

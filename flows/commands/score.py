@@ -74,7 +74,12 @@ __all__ = ["score"]
 def score(
     inputs: tuple[str, ...], since: str | None, until: str | None, only_plan: bool, as_json: bool, **parameters: Any
 ) -> None:
-    """Find gunshots in recordings; a rerun scores only what is new."""
+    """Find gunshots in recordings; a rerun scores only what is new.
+
+    \b
+    Example:  gunshot score archive/ --model field --out results
+              gunshot score s3://bucket/recordings --model models/mine --out s3://bucket/results --plan
+    """  # noqa: D301
     if not inputs:
         raise ManifestError("nothing to score: give a file, a folder, a glob or an s3:// prefix as INPUT")
     from flows.score import ScoreParameters

@@ -12,7 +12,11 @@ __all__ = ["store"]
 
 @click.group()
 def store() -> None:
-    """Look into a feature store, or check every value of it."""
+    """Look into a feature store, or check every value of it.
+
+    \b
+    Example:  gunshot store info features.zarr
+    """  # noqa: D301
 
 
 @store.command()

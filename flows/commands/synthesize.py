@@ -11,7 +11,11 @@ __all__ = ["synthesize"]
 
 @click.group()
 def synthesize() -> None:
-    """Make synthetic recordings from physics and a seed."""
+    """Make synthetic recordings from physics and a seed.
+
+    \b
+    Example:  gunshot synthesize corpus --out corpus
+    """  # noqa: D301
 
 
 @synthesize.command()
@@ -23,7 +27,11 @@ def synthesize() -> None:
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 def corpus(out: str, gunshots: int, others: int, groups: int, seed: int) -> None:
-    """Write labelled clips: gunshots, and sounds that resemble them."""
+    """Write labelled clips: gunshots, and sounds that resemble them.
+
+    \b
+    Example:  gunshot synthesize corpus --out corpus --gunshots 100 --others 100 --seed 7
+    """  # noqa: D301
     from pathlib import Path
 
     from gunshot.synthetic import write_corpus
@@ -45,7 +53,11 @@ def corpus(out: str, gunshots: int, others: int, groups: int, seed: int) -> None
 def archive(
     out: str, recordings: int, shots: int, confusers: int, start: str, container: Any, **parameters: Any
 ) -> None:
-    """Write long recordings with planted shots, and truth.csv with their times."""
+    """Write long recordings with planted shots, and truth.csv with their times.
+
+    \b
+    Example:  gunshot synthesize archive --out archive --recordings 2 --duration-s 600
+    """  # noqa: D301
     from datetime import datetime
     from pathlib import Path
 

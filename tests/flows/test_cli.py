@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,25 @@ class TestHelp:
             assert result.exit_code == 0
             assert result.output.startswith("Usage: ")
             assert command.help.splitlines()[0] in " ".join(result.output.split())
+
+    @pytest.mark.parametrize(
+        ("words", "command"), list(commands()), ids=[words or "gunshot" for words, _ in commands()]
+    )
+    def test_every_command_shows_an_example_that_can_be_given(self, words: str, command: click.Command) -> None:
+        """The first is of the command itself, or of one below it; every option in all of them exists and is met."""
+        text = CliRunner().invoke(cli, [*words.split(), "--help"], terminal_width=200, max_content_width=200).output
+        lines = re.findall(r"^ {2,}(?:[A-Z][\w ]+:)? *(gunshot .*)$", text, re.MULTILINE)
+        found = [shlex.split(part) for line in lines for part in re.split(r"  +# .*| > .*| && ", line) if part]
+        assert found, f"gunshot {words} --help has no line with an example"
+        assert found[0][1 : 1 + len(words.split())] == words.split()
+        for _, *left in found:
+            called: click.Command = cli
+            context = click.Context(cli, info_name="gunshot")
+            while isinstance(called, click.Group):
+                name = left.pop(0)
+                called = called.commands[name]
+            if left != ["--help"]:
+                called.make_context(name, left, parent=context)
 
     def test_the_commands_that_scripts_depend_on_are_there(self) -> None:
         assert {"demo", "manifest", "preprocess", "train", "evaluate", "score"} <= set(cli.commands)
