@@ -5,7 +5,8 @@ Conventions
 A model's fields are the flow's parameters: name, type, default, bounds, and what the form says. A flow takes the model
 as its one argument in the code, and its fields as parameters from outside: `checked_flow` turns one into the other.
 Prefect checks them by the same bounds before a run that a person or a schedule begins; whoever calls the flow in Python
-gets a `ParameterError` in one line, in the words of the command line, before a run is made.
+gets a `ParameterError` in one line, in the words of the command line, before a run is made. What this project raises on
+purpose says what to do; of a run that a deployment began it is logged without its causes, but at level DEBUG.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, TypeVar
 
 import annotated_types
-from prefect import Flow
-from prefect.runtime import flow_run
+from prefect import Flow, get_run_logger
+from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from gunshot.errors import ParameterError
+from gunshot.errors import GunshotError, ParameterError
 
 __all__ = ["LONGEST_S", "FlowParameters", "checked_flow", "field", "named", "run_name"]
 
@@ -157,7 +158,7 @@ def checked_flow(**options: Any) -> Callable[[Callable[[Any], Any]], Any]:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            return function(model.checked(signature.bind(*args, **kwargs).arguments))
+            return _run(function, model.checked(signature.bind(*args, **kwargs).arguments))
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         call.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
@@ -166,6 +167,18 @@ def checked_flow(**options: Any) -> Callable[[Callable[[Any], Any]], Any]:
         return _CheckedFlow(call, **{"timeout_seconds": LONGEST_S, **options})
 
     return decorate
+
+
+def _run(function: Callable[[Any], Any], given: FlowParameters) -> Any:
+    """Call the flow; for whoever reads its log in the UI, an error of a run that a deployment began is kept short."""
+    try:
+        return function(given)
+    except GunshotError as error:
+        if deployment.id is None:
+            raise
+        get_run_logger().debug("where the error comes from", exc_info=True)
+        # its message says what to do; Prefect logs it twice with tracebacks, and those of all causes would bury it
+        raise error.with_traceback(None) from None
 
 
 def _annotation(about: FieldInfo) -> Any:

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import threading
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.logging import disable_run_logger
 from prefect.utilities.callables import parameter_schema
 from prometheus_client.parser import text_string_to_metric_families
 
 from flows.forms import LONGEST_S, FlowParameters
 from flows.operations.metrics import METRICS
 from flows.operations.up import Place, Stopped, ended_well
-from gunshot.errors import LeaseError, ParameterError
+from gunshot.errors import LeaseError, ManifestError, ParameterError
 from gunshot.scoring.results.tables import write_batch
 from gunshot.storage import lease
 
@@ -87,6 +89,29 @@ class TestForms:
             flow_of(name)(**given)  # no server is started for it
         assert line in str(raised.value)
         assert "\n" not in str(raised.value)
+
+
+class TestLog:
+    """What a run's log shows of an error that says what to do."""
+
+    @staticmethod
+    def fail(tmp_path: Path) -> BaseException:
+        nowhere = str(tmp_path / "nowhere")
+        with disable_run_logger(), pytest.raises(ManifestError, match="nowhere: it does not exist") as raised:
+            flow_of("score").fn(inputs=[nowhere], model="field", out=str(tmp_path / "out"), plan=True)
+        return raised.value
+
+    def test_of_a_deployment_it_is_the_line_alone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "7")
+        error = self.fail(tmp_path)
+        shown = "".join(traceback.format_exception(error))
+        assert shown.count("Traceback") == 1
+        assert "list_files" not in shown
+
+    def test_who_calls_it_in_python_sees_where_it_comes_from(self, tmp_path: Path) -> None:
+        shown = "".join(traceback.format_exception(self.fail(tmp_path)))
+        assert shown.count("Traceback") > 1
+        assert "list_files" in shown
 
 
 class TestLease:
