@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from flows.operations.automations import PREFIX
 from flows.operations.server import Server, connect
 from flows.operations.specification import SHIPPED_FILE, TAG, load_flow, read_deployments
 from gunshot.errors import ParameterError, RunError
+from tests.deployments.webhook import listening, save_block
 
 Deploy = Callable[..., dict[str, str]]
 CONFIG: dict[str, Any] = yaml.safe_load(SHIPPED_FILE.read_text())
@@ -83,29 +82,12 @@ def _with(name: str, **changed: Any) -> dict[str, Any]:
     return CONFIG | {"deployments": deployments}
 
 
-class _Post(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.server.got.append(self.rfile.read(int(self.headers["content-length"])))  # type: ignore[attr-defined]
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def webhook(server: Server) -> Iterator[list[bytes]]:
     """What is sent to a block `custom-webhook/ops`."""
-    from prefect.blocks.notifications import CustomWebhookNotificationBlock
-
-    with HTTPServer(("127.0.0.1", 0), _Post) as http:
-        http.got = []  # type: ignore[attr-defined]
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{http.server_port}"
-        block = CustomWebhookNotificationBlock(name="ops", url=url, json_data={"text": "{{subject}} {{body}}"})
-        block.save("ops", overwrite=True, _sync=True)
-        yield http.got  # type: ignore[attr-defined]
-        http.shutdown()
+    with listening() as (url, got):
+        save_block(url)
+        yield got
 
 
 @pytest.mark.slow

@@ -67,7 +67,11 @@ class Stack:
     def build(self) -> None:
         """Build what is not there yet; the project's image is built always, from what its layers keep."""
         if USE_IMAGE not in os.environ:
-            self._build("gunshot-test:scoring", "--target", "scoring", "-f", str(ROOT / "docker/Dockerfile"), str(ROOT))
+            # the stage of packages by a name too: a builder that keeps stages leaves it without one, and it would stay
+            for stage in ("packages", "scoring"):
+                self._build(
+                    f"gunshot-test:{stage}", "--target", stage, "-f", str(ROOT / "docker/Dockerfile"), str(ROOT)
+                )
         for name in STAND_INS:
             self._build(f"gunshot-test:{name}", str(ROOT / "tests" / "stack" / "images" / name))
 
