@@ -118,6 +118,10 @@ class PrefectUI:
         self.page.get_by_role("button", name="Retry").last.click()
         self.badge().get_by_text("Failed", exact=True).wait_for(state="hidden")
 
+    def cancel(self) -> None:
+        self.page.get_by_role("button", name="Cancel").click()
+        self.page.get_by_role("button", name="Confirm").click()
+
     def open_artifact(self, name: str) -> str:
         """What an artifact of the run whose page is open says."""
         self.open_tab("Artifacts")

@@ -6,15 +6,19 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import botocore.session
+import psutil
 import pytest
 
+from flows.operations.processes import marked
 from flows.operations.specification import SHIPPED_FILE, load_flow, read_deployments
 from gunshot.scoring.results import read_table
+from gunshot.storage import lease
 from tests.deployments.pages import PrefectUI, opened
-from tests.deployments.running import BIN, LONG_S, Up, free_port, nothing_left, write_archive
+from tests.deployments.running import BIN, LONG_S, Up, free_port, nothing_left, wait, write_archive
 from tests.s3.seaweed import S3Server, SeaweedFS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * LONG_S)]
@@ -130,6 +134,26 @@ def test_a_run_by_the_form_fails_is_read_mended_and_retried(
     assert {path: path.stat().st_mtime_ns for path in ledger} == ledger, "what was done is not done twice"
     assert_artifacts_tell_of_it(ui)
     assert_same_as_by_hand(up.home)
+
+
+def test_a_run_is_cancelled(ui: PrefectUI, up: Up) -> None:
+    with lease(str(up.home / "results")):  # for which it waits
+        begin(ui, "archive")
+        ui.wait_for("Running")
+        wait(lambda: bool(processes_of(up, ui)))
+        ui.cancel()
+        assert ui.wait_for("Cancelled", "Completed", "Failed", "Crashed") == "Cancelled"
+        assert not processes_of(up, ui)
+
+
+def processes_of(up: Up, ui: PrefectUI) -> list[int]:
+    """Of the run whose page is open."""
+    run, found = ui.page.url.rpartition("/")[2].partition("?")[0], []
+    for process in marked(str(up.home)):
+        with suppress(psutil.Error):
+            if process.environ().get("PREFECT__FLOW_RUN_ID") == run:
+                found.append(process.pid)
+    return found
 
 
 def assert_artifacts_tell_of_it(ui: PrefectUI) -> None:
