@@ -14,7 +14,6 @@ negatives are few.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -22,21 +21,20 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from gunshot.audio.decode import Recording
-from gunshot.errors import AudioError, BundleError, StorageError, TrainingError, TransientStorageError
+from gunshot.errors import AudioError, TrainingError
 from gunshot.evaluation.curves import recall_at_fpr
 from gunshot.manifest.sources import build_manifest
 from gunshot.models.bundle import Bundle, load_bundle
+from gunshot.models.splits import splits_by_group
 from gunshot.peers.birdnet import DEFAULT_THRESHOLD, VERSION
 from gunshot.peers.scores import birdnet_scores
 from gunshot.preprocess.rows import clips_of_rows
 from gunshot.scoring.gate import stream_candidates
-from gunshot.storage import join, read_bytes, write_bytes
+from gunshot.storage import join, write_bytes
 
 __all__ = ["MAX_FPR", "benchmark", "our_scores", "set_figures", "write_benchmark"]
 
@@ -167,7 +165,7 @@ def benchmark(
     """
     bundle = load_bundle(model)
     everything = build_manifest(list(inputs), labels=labels).to_pylist()
-    seen = _seen_groups(bundle)
+    seen = {group for group, splits in splits_by_group(bundle.uri).items() if splits & {"train", "validation"}}
     rows = [row for row in everything if row["group"] not in seen]
     peer = birdnet_scores(rows, cache, progress=progress)
     ours = our_scores(rows, bundle)
@@ -214,18 +212,6 @@ def _sets(
                  "figures": figures}
             )  # fmt: skip
     return sets
-
-
-def _seen_groups(bundle: Bundle) -> set[str]:
-    uri = join(bundle.uri, "splits.parquet")
-    try:
-        table = pq.read_table(io.BytesIO(read_bytes(uri)))
-        pairs = zip(table.column("group").to_pylist(), table.column("split").to_pylist(), strict=True)
-        return {group for group, split in pairs if split in {"train", "validation"}}
-    except TransientStorageError:
-        raise
-    except (StorageError, pa.ArrowException, KeyError) as error:
-        raise BundleError(f"{uri}: which rows trained the model cannot be read ({error}); train again") from error
 
 
 def write_benchmark(content: Mapping[str, Any], out: str) -> str:
