@@ -23,6 +23,7 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from distributed import Client, Future, KilledWorker, as_completed
+from distributed.comm import CommClosedError
 from distributed.scheduler import NoWorkerError
 
 from gunshot.errors import RunError
@@ -100,6 +101,10 @@ def fan_out(
                 ) from error
             except CancelledError as error:
                 raise _lost(scheduler) from error
+            except OSError as error:
+                if future.status == "error" and not isinstance(error, CommClosedError):
+                    raise  # the function's own
+                raise _lost(scheduler) from error  # it died between the end of a unit and the fetching of its outcome
             else:
                 yield outcome
             finally:
