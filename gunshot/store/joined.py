@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,18 +72,12 @@ class JoinedStore(FeatureStore):
         first = {int(part): name for part, name in zip(component[: groups.size][::-1], groups[::-1], strict=True)}
         return np.asarray([first[int(part)] for part in component[of_group]], dtype=np.str_)
 
-    def _read(self, name: str, rows: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
-        wanted = np.asarray(rows, dtype=np.intp)
-        if wanted.size and not 0 <= wanted.min() <= wanted.max() < self.header.n_rows:
-            raise IndexError(f"rows must lie in [0, {self.header.n_rows})")
-        shapes = {"waveform": (self.recipe.n_samples,), "log_mel": self.recipe.mel_shape}
-        result = np.empty((wanted.size, *shapes[name]), dtype=np.float32)
+    def _fill(self, result: NDArray[np.float32], name: str, wanted: NDArray[np.intp]) -> None:
         for start, member in self.members:
             inside = np.flatnonzero((wanted >= start) & (wanted < start + member.header.n_rows))
             read = member.waveforms if name == "waveform" else member.log_mels
             if inside.size:
                 result[inside] = read(wanted[inside] - start)
-        return result
 
 
 def join_stores(first: FeatureStore, second: FeatureStore) -> JoinedStore:

@@ -117,6 +117,10 @@ class FeatureStore:
             raise IndexError(f"rows must lie in [0, {self.header.n_rows})")
         shapes = {"waveform": (self.recipe.n_samples,), "log_mel": self.recipe.mel_shape}
         result = np.empty((wanted.size, *shapes[name]), dtype=np.float32)
+        self._fill(result, name, wanted)
+        return result
+
+    def _fill(self, result: NDArray[np.float32], name: str, wanted: NDArray[np.intp]) -> None:
         # partition after partition: each object is read once, and only one is held
         partition = wanted // self.header.shard_rows
         array = open_rows(self.header, name) if wanted.size else None
@@ -124,7 +128,6 @@ class FeatureStore:
             inside = np.flatnonzero(partition == index)
             block = read_partition(self.header, int(index), name, self.records[index], array)
             result[inside] = block[wanted[inside] - int(index) * self.header.shard_rows]
-        return result
 
 
 def open_store(uri: str, *, recipe: Recipe | None = None) -> FeatureStore:
