@@ -13,7 +13,7 @@ BLOCK = "custom-webhook/ops"
 
 class _Post(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        self.server.got.append(self.rfile.read(int(self.headers["content-length"])))  # type: ignore[attr-defined]
+        self.server.got.append(self.rfile.read(int(self.headers["content-length"])))
         self.send_response(200)
         self.end_headers()
 
@@ -25,9 +25,9 @@ class _Post(BaseHTTPRequestHandler):
 def listening() -> Iterator[tuple[str, list[bytes]]]:
     """The address, and what has been sent there."""
     with HTTPServer(("127.0.0.1", 0), _Post) as http:
-        http.got = []  # type: ignore[attr-defined]
+        http.got = []
         threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}", http.got  # type: ignore[attr-defined]
+        yield f"http://127.0.0.1:{http.server_port}", http.got
         http.shutdown()
 
 

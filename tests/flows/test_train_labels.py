@@ -122,8 +122,8 @@ def test_a_review_trains_the_next_model_and_tells_what_it_won(gunshot: Gunshot, 
     held_out = [group for group, splits in known.items() if splits & {"test", "unseen"}]
     rows = [value for value, group in zip(joined.column("label"), joined.column("group"), strict=True)
             if group in held_out]  # fmt: skip
-    assert champion["comparison"]["shots"]["n"] == sum(rows)  # type: ignore[arg-type]
-    assert champion["comparison"]["alarms"]["n"] == len(rows) - sum(rows)  # type: ignore[arg-type]
+    assert champion["comparison"]["shots"]["n"] == sum(rows)
+    assert champion["comparison"]["alarms"]["n"] == len(rows) - sum(rows)
     assert {"review", "synthetic"} == set(champion["comparison"]["by_source"])
     assert champion["service"]["n_reviewed"] == 119
     assert champion["service"]["n_gunshots"] == 40
