@@ -24,6 +24,7 @@ import numpy as np
 from gunshot.adaptation.adapt import adapt_model
 from gunshot.adaptation.site import read_site
 from gunshot.adaptation.synthetic import synthetic_clips
+from gunshot.division import SplitPlan
 from gunshot.errors import RunError
 from gunshot.evaluation.curves import recall_at_fpr
 from gunshot.evaluation.metrics import classification_metrics
@@ -35,7 +36,7 @@ from gunshot.storage import exists
 from gunshot.store.layout import prepare_store
 from gunshot.store.read import open_store
 from gunshot.store.write import commit_store
-from gunshot.training import SplitPlan, train_model
+from gunshot.training import train_model
 
 Row = dict[str, str]
 

@@ -25,10 +25,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gunshot.augment.field import FieldRule
+from gunshot.division import SplitPlan, splits_of
 from gunshot.feed import Feed, Part
 from gunshot.models.bundle import load_bundle
 from gunshot.store.read import open_store
-from gunshot.training import SplitPlan, row_weights, splits_of
+from gunshot.training import row_weights
 
 SHIPPED = "gunshot/models/shipped/field"
 TAPS = (6, 12, 14)
