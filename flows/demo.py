@@ -25,13 +25,14 @@ from gunshot.demonstration import (
     SYNTHETIC_MAX_FPR,
     held_out_archive,
 )
+from gunshot.division import SplitPlan
 from gunshot.evaluate import Evaluation, evaluate_detections, write_evaluations
 from gunshot.models.catalogue import DEFAULT_MODEL
 from gunshot.reporting import ReportInputs, ScoredArchive, write_up
 from gunshot.split import parse_assignment
 from gunshot.storage import delete_tree, join, write_bytes
 from gunshot.store.read import open_store
-from gunshot.training import DEFAULT_MAX_FPR, SplitPlan
+from gunshot.training import DEFAULT_MAX_FPR
 from tasks.augment import augment_training_rows
 from tasks.demonstration import synthetic_archive, synthetic_corpus
 from tasks.evaluate import evaluate_models

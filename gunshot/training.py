@@ -43,7 +43,7 @@ from gunshot.store.read import FeatureStore, open_store
 if TYPE_CHECKING:
     from gunshot.models.fit import Epoch
 
-__all__ = ["DEFAULT_MAX_FPR", "SplitPlan", "row_weights", "splits_of", "train_model", "versions"]
+__all__ = ["DEFAULT_MAX_FPR", "row_weights", "train_model", "versions"]
 
 DEFAULT_MAX_FPR = 0.002
 """False-alarm rate on the validation rows that the threshold keeps to: at 1,300 candidates an hour, 60 alarms a day."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gunshot.division import SplitPlan, splits_of
 from gunshot.errors import BundleError, StoreMismatchError, TrainingError
 from gunshot.evaluate import (
     REPORTED_SPLITS,
@@ -35,7 +36,7 @@ from gunshot.scoring.results import write_batch
 from gunshot.scoring.score import score_batch
 from gunshot.scoring.targets import list_targets
 from gunshot.store.read import open_store
-from gunshot.training import SplitPlan, splits_of, train_model
+from gunshot.training import train_model
 
 Row = dict[str, Any]
 

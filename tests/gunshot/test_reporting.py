@@ -15,6 +15,7 @@ import pytest
 
 from gunshot.augment.chain import AugmentRule
 from gunshot.augmentation import augment_partition, prepare_copies
+from gunshot.division import SplitPlan, splits_of
 from gunshot.evaluate import Evaluation, evaluate_bundle, evaluate_detections, model_names
 from gunshot.models.bundle import load_bundle
 from gunshot.models.copies import copy_bundle
@@ -25,7 +26,7 @@ from gunshot.scoring.score import score_batch
 from gunshot.scoring.targets import list_targets
 from gunshot.store.read import open_store
 from gunshot.store.write import commit_store
-from gunshot.training import SplitPlan, splits_of, train_model
+from gunshot.training import train_model
 
 pytestmark = pytest.mark.xdist_group("networks")
 

@@ -24,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from gunshot import fitting
 from gunshot.augment.chain import AugmentRule
 from gunshot.augmentation import augment_partition, prepare_copies
+from gunshot.division import SplitPlan, splits_of
 from gunshot.errors import GunshotError, ParameterError, StoreError, StoreIncompleteError, TrainingError
 from gunshot.evaluation.calibration import fit_calibration
 from gunshot.evaluation.metrics import classification_metrics
@@ -35,7 +36,7 @@ from gunshot.models.catalogue import MODELS
 from gunshot.store.layout import commit_uri
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.store.write import commit_store
-from gunshot.training import SplitPlan, row_weights, splits_of, train_model
+from gunshot.training import row_weights, train_model
 
 # the model is trained in both processes of a parallel run otherwise
 NETWORKS = pytest.mark.xdist_group("networks")
