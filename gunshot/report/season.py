@@ -28,7 +28,8 @@ from gunshot.errors import GunshotError, TransientStorageError
 from gunshot.export.selection import Filters, Row, select
 from gunshot.report import words
 from gunshot.report.season_plots import calendar_svg, hours_svg, map_svg
-from gunshot.review.decisions import latest, read_decisions, sound_key
+from gunshot.review.decision_log import read_decisions
+from gunshot.review.decisions import latest, sound_key
 from gunshot.review.labels import agreed
 from gunshot.review.queue import Item, recording_uri
 from gunshot.review.service import ServiceFigures, service_figures

@@ -1,49 +1,29 @@
-"""Decisions of people: lines that are on the disk before the page is told so.
+"""Decisions of people on sounds: what one is, the line it is written as, and which one holds.
 
 Conventions
 -----------
-::
-
-    RESULTS/review/decisions/<person>.jsonl             local: a line is appended and synced
-    RESULTS/review/decisions/<person>/<session>.jsonl   in a bucket, which cannot append: an object of at most
-                                                        `SEGMENT_ROWS` lines is written anew with each of them
-
-Each person writes files of their own, so two never write one. A line stands for itself; a later line of the same person
-about the same sound supersedes an earlier one, and one with an empty label takes it back. A line that a kill has cut
-off is passed over. Times are UTC.
+A line stands for itself; a later line of the same person about the same sound supersedes an earlier one, and one with
+an empty label takes it back. A line that a kill has cut off is passed over. Times are UTC. Where lines are kept:
+`gunshot.review.decision_log`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
-from gunshot.errors import ParameterError
-from gunshot.storage import exists, explained, is_remote, join, list_files, read_bytes, write_bytes
-from gunshot.storage.access import local_path
-
-__all__ = [
-    "LABELS", "SEGMENT_ROWS", "Decision", "DecisionLog", "Sound", "clean_text", "latest", "parse_lines", "person_name",
-    "read_decisions", "sound_key",
-]  # fmt: skip
+__all__ = ["LABELS", "Decision", "Sound", "clean_text", "latest", "parse_lines", "person_name", "sound_key"]
 
 LABELS = ("gunshot", "not", "unsure", "")
 """What a person may say; the empty one takes an earlier decision back."""
 
-SEGMENT_ROWS = 100
-"""Lines of one object in a bucket: it is written anew with each line, and must stay small."""
-
 Sound = tuple[str, int, int]
 """A sound in the results: URI, channel (-1 is the mix) and start [ms]. It is the same whatever model found it."""
 
-_MOST_NAME = 60
 _MOST_NOTE = 2000
 
 
@@ -154,109 +134,6 @@ def person_name(who: str) -> str:
     ('Anna-Marie', '%2E%2E%2Fx')
     """
     return re.sub(r"[^\w -]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), who)
-
-
-class DecisionLog:
-    """One person's decisions, to add to.
-
-    Parameters
-    ----------
-    results : str
-        The results that are reviewed.
-    who : str
-        The person; any name of 1 to 60 characters.
-
-    Raises
-    ------
-    ParameterError
-        If the name is empty, too long or holds control characters.
-    """
-
-    def __init__(self, results: str, who: str) -> None:
-        if not who.strip() or len(who) > _MOST_NAME or not who.isprintable():
-            raise ParameterError(f"--who takes a name of 1 to {_MOST_NAME} characters; got {who!r}: say who decides")
-        self.who = who.strip()
-        self._is_remote = is_remote(results)
-        self._base = join(results, "review/decisions", person_name(self.who))
-        self._session = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-        self._n_segments = 0
-        self._segment: list[bytes] = []
-
-    def add(self, decision: Decision) -> None:
-        """Write a decision; it is durable when this returns.
-
-        Parameters
-        ----------
-        decision : Decision
-            Of this person.
-
-        Raises
-        ------
-        StorageError
-            If it cannot be written: then it was not made.
-        """
-        assert decision.who == self.who, f"{decision.who!r} in the log of {self.who!r}"
-        if self._is_remote:
-            self._put(decision.line())
-        else:
-            self._append(decision.line())
-
-    def _append(self, line: bytes) -> None:
-        target = local_path(f"{self._base}.jsonl")
-        with explained("write", target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            is_new = not target.exists()
-            with target.open("ab+") as file:
-                size = file.seek(0, os.SEEK_END)
-                if size:
-                    file.seek(-1, os.SEEK_END)
-                    if file.read(1) != b"\n":  # a kill has cut the last line off: this one begins anew
-                        line = b"\n" + line
-                file.write(line)  # one write: two servers of one person do not mix their lines
-                file.flush()
-                os.fsync(file.fileno())
-            if is_new:
-                folder = os.open(target.parent, os.O_RDONLY)
-                try:
-                    os.fsync(folder)  # the file's name too
-                finally:
-                    os.close(folder)
-
-    def _put(self, line: bytes) -> None:
-        if len(self._segment) == SEGMENT_ROWS:
-            self._segment, self._n_segments = [], self._n_segments + 1
-        lines = [*self._segment, line]
-        write_bytes(f"{self._base}/{self._session}-{self._n_segments:04d}.jsonl", b"".join(lines))
-        self._segment = lines
-
-
-def read_decisions(results: str) -> list[Decision]:
-    """Read all that people have decided.
-
-    Parameters
-    ----------
-    results : str
-        The results that were reviewed.
-
-    Returns
-    -------
-    list of Decision
-        By time, then person; superseded ones are there too. Empty where nobody has decided.
-
-    Raises
-    ------
-    StorageError
-        If they cannot be read.
-    """
-    folder = join(results, "review/decisions")
-    if not exists(folder):
-        return []
-    found = [
-        decision
-        for info in list_files(folder, (".jsonl",))
-        for decision in parse_lines(read_bytes(info.uri).splitlines())
-    ]
-    return sorted(found, key=lambda decision: (decision.when, decision.who))
 
 
 def parse_lines(lines: Iterable[bytes]) -> Iterator[Decision]:

@@ -18,7 +18,8 @@ from typing import Any
 
 from gunshot.errors import ParameterError
 from gunshot.recipe import ClipRule
-from gunshot.review.decisions import Decision, Sound, latest, read_decisions
+from gunshot.review.decision_log import read_decisions
+from gunshot.review.decisions import Decision, Sound, latest
 from gunshot.scoring.results.csvfiles import csv_cell
 from gunshot.storage import absolute, write_bytes
 

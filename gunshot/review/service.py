@@ -20,7 +20,8 @@ from scipy.stats import binomtest
 
 from gunshot.errors import ParameterError
 from gunshot.evaluation.intervals import CONFIDENCE, exact_interval
-from gunshot.review.decisions import Decision, Sound, latest, read_decisions
+from gunshot.review.decision_log import read_decisions
+from gunshot.review.decisions import Decision, Sound, latest
 from gunshot.review.labels import agreed
 from gunshot.review.queue import Item, ReviewQueue, load_queue
 from gunshot.scoring.sample_table import read_sample

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from gunshot.errors import ParameterError
 from gunshot.review.classes import ClassList
-from gunshot.review.decisions import LABELS, Decision, DecisionLog, Sound, clean_text, latest, read_decisions
+from gunshot.review.decision_log import DecisionLog, DecisionReader
+from gunshot.review.decisions import LABELS, Decision, Sound, clean_text, latest
 from gunshot.review.queue import Item, Order, ReviewQueue
 
 __all__ = ["MOST_ROWS", "ReviewSession"]
@@ -65,7 +66,8 @@ class ReviewSession:
         self._numbers: dict[Sound, list[int]] = {}
         for item in queue.items:
             self._numbers.setdefault(item.sound, []).append(item.number)
-        decisions = read_decisions(results)
+        self._reader = DecisionReader(results)
+        decisions = self._reader.read()
         self._all = latest(decisions)
         self._when = [datetime.fromisoformat(each.when) for each in decisions if each.who == self.who and each.label]
         self._is_open: NDArray[np.bool_] = np.ones(len(queue.items), dtype=bool)
@@ -182,7 +184,7 @@ class ReviewSession:
         StorageError
             If it cannot be read.
         """
-        found = latest(read_decisions(self.results))
+        found = latest(self._reader.read())
         with self._lock:
             for sound, people in self._all.items():  # one's own are here first
                 others = {who: each for who, each in found.pop(sound, {}).items() if who != self.who}

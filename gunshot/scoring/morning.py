@@ -31,7 +31,7 @@ from gunshot.scoring.sample_table import SAMPLE_COLUMNS, sample_uri
 from gunshot.scoring.sampling import sample_below
 from gunshot.scoring.timestamps import Deployments
 from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
-from gunshot.storage import absolute, exists, join, list_files, read_bytes, write_bytes
+from gunshot.storage import absolute, exists, join, read_all, read_bytes, write_bytes
 
 __all__ = ["SAMPLE_ROWS", "Morning", "drift_sentences", "failures_by_reason", "tell_morning"]
 
@@ -256,7 +256,7 @@ def _is_reviewed(results: str) -> bool:
     folder = join(results, "review/decisions")
     if not exists(folder):
         return False
-    return any(b'"drawn": "sample"' in read_bytes(info.uri) for info in list_files(folder, (".jsonl",)))
+    return any(read_all(folder, (".jsonl",), parse=lambda content: b'"drawn": "sample"' in content).values())
 
 
 def _csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:

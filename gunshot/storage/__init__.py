@@ -22,6 +22,7 @@ from gunshot.storage.objects import (
     write_bytes,
     zarr_store,
 )
+from gunshot.storage.together import read_all
 
 __all__ = [
     "FileInfo",
@@ -39,6 +40,7 @@ __all__ = [
     "lease",
     "list_files",
     "list_folders",
+    "read_all",
     "read_bytes",
     "stat",
     "sync",

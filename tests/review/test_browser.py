@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gunshot.review.decisions import latest, read_decisions
+from gunshot.review.decision_log import read_decisions
+from gunshot.review.decisions import latest
 from tests.browser import LIMIT_MS, chromium
 from tests.review.conftest import make_results
 

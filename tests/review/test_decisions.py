@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gunshot.errors import ParameterError
-from gunshot.review.decisions import Decision, DecisionLog, latest, parse_lines, person_name, read_decisions
+from gunshot.review.decision_log import DecisionLog, read_decisions
+from gunshot.review.decisions import Decision, latest, parse_lines, person_name
 
 
 def decision(who: str = "Anna", when: str = "2026-11-22T18:00:00.000000+00:00", **values: object) -> Decision:
@@ -84,7 +85,7 @@ def test_a_line_that_a_kill_cut_off_is_passed_over_and_the_next_one_is_whole(tmp
 
 _WRITER = """
 import sys
-from gunshot.review.decisions import DecisionLog
+from gunshot.review.decision_log import DecisionLog
 from tests.review.test_decisions import decision
 log = DecisionLog(sys.argv[1], "Anna")
 for number in range(100000):

@@ -23,11 +23,15 @@ from zlib import crc32
 import numpy as np
 
 KINDS = ("error", "slow down", "delay", "cut answer", "cut request", "lost answer")
-"""500; 503; some tenths of a second; half of the answer's body; half of the request's; done, and no answer."""
+"""500; 503; some tenths of a second; half of the answer's body; half of the request's; done, and no answer.
+
+``late`` is one more: a gateway hangs up, and the server does the request all the same, after others that came later.
+"""
 
 _ERRORS = {"error": (500, "InternalError", "We encountered an internal error. Please try again."),
            "slow down": (503, "SlowDown", "Please reduce your request rate.")}  # fmt: skip
 _DELAY_S = 0.3
+_LATE_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class FaultProxy(socketserver.ThreadingTCPServer):
         self.upstream = (str(address.hostname), int(address.port or 80))
         self.plan = plan
         self.asked: list[Asked] = []
+        self.late: list[threading.Timer] = []
         self.endpoint = f"http://127.0.0.1:{self.server_address[1]}"
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -99,9 +104,15 @@ class FaultProxy(socketserver.ThreadingTCPServer):
         return self
 
     def __exit__(self, *args: object) -> None:
+        self.wait()
         self.shutdown()
         self._thread.join()
         self.server_close()
+
+    def wait(self) -> None:
+        """Until the server has done what is late."""
+        for request in list(self.late):
+            request.join()
 
     def faults(self) -> Counter[str]:
         """How often each kind of fault was made."""
@@ -136,6 +147,10 @@ class _Connection(socketserver.StreamRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
             return False
         body = self.rfile.read(n_bytes)
+        if fault == "late":
+            self.server.late.append(threading.Timer(_LATE_S, _forward, (self.server.upstream, head, body)))
+            self.server.late[-1].start()
+            return False
         if fault in _ERRORS:
             self.wfile.write(_error(*_ERRORS[fault], is_head=method == "HEAD"))
             return True
