@@ -204,6 +204,7 @@ def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parame
 @click.option(
     "--labels", metavar="CSV|RESULTS", help="Clips to train on too: a label table, or results that were reviewed."
 )
+@click.option("--archive", metavar="ROOT", help="Where the recordings that were reviewed are now, if they have moved.")
 @click.option(
     "--champion",
     metavar="MODEL",
@@ -234,6 +235,7 @@ def train(
     \b
     Example:  gunshot train --store features.zarr --model field-cnn --out models/mine
               gunshot train --store features.zarr --labels results --champion models/mine --out models/next
+              gunshot train --store features.zarr --labels results --archive s3://bucket/archive --out models/next
     """  # noqa: D301
     from flows.train import train as run
     from gunshot.models.registry import resolve_model

@@ -76,7 +76,12 @@ def reviewed_results(labels: str) -> str | None:
 
 
 def store_labels(
-    labels: str, out: str, recipe: Recipe, where: tuple[int | None, str | None, str | None]
+    labels: str,
+    out: str,
+    recipe: Recipe,
+    where: tuple[int | None, str | None, str | None],
+    *,
+    archive: str | None = None,
 ) -> StoredLabels:
     """Preprocess labels into a store beside a model; a rerun does only what is missing.
 
@@ -90,6 +95,8 @@ def store_labels(
         That of the store that the labels are joined with.
     where : tuple of (int or None, str or None, str or None)
         Workers, scheduler and cluster profile.
+    archive : str, optional
+        Root below which the recordings of a review are now, if they have moved.
 
     Returns
     -------
@@ -109,7 +116,7 @@ def store_labels(
     table, counts = labels, None
     if results is not None:
         table = f"{beside}-labels.csv"
-        counts = write_label_table(results, table)
+        counts = write_label_table(results, table, archive=archive)
     with artifacts.stage("list", None, "rows") as advance:
         manifest = build_manifest([], labels=table, probe=False)
         advance(manifest.num_rows)

@@ -39,6 +39,7 @@ class TrainParameters(FlowParameters):
     labels: str | None = field(
         "A label table (CSV) or reviewed results: their clips are joined with the store's rows.", default=None
     )
+    archive: str | None = field("Where the recordings that were reviewed are now, if they have moved.", default=None)
     champion: str | None = field(
         "The model in use: groups that it has met keep their split, and it is compared with the new one.", default=None
     )
@@ -135,7 +136,9 @@ def train(given: TrainParameters) -> TrainSummary:
     _check_labels(given, champion)
     assignments = tuple(parse_assignment(text) for text in given.assign or ())
     plan = SplitPlan(given.split, assignments, seed, keep=champion)
-    labels = None if given.labels is None else store_labels(given.labels, out, open_store(store).recipe, where)
+    labels = None
+    if given.labels is not None:
+        labels = store_labels(given.labels, out, open_store(store).recipe, where, archive=given.archive)
     added = None if labels is None else labels.preprocessed.store
     splits = splits_of(open_joined(store, added), plan)  # what cannot be divided is an error before any training
     service = None
@@ -168,6 +171,11 @@ def train(given: TrainParameters) -> TrainSummary:
 
 def _check_labels(given: TrainParameters, champion: str | None) -> None:
     """What can be told of labels and champion before any work."""
+    if given.archive is not None and (given.labels is None or reviewed_results(given.labels) is None):
+        raise ParameterError(
+            f"--archive {given.archive} says where the recordings of reviewed results are now: give --labels RESULTS "
+            "with it, or leave it out; a label table's own paths say where its recordings are"
+        )
     if given.labels is not None:
         if given.split == "random":
             raise ParameterError(

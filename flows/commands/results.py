@@ -261,17 +261,19 @@ def misses(table: str, as_json: bool) -> None:
     metavar="N",
     help="Only the N sounds with the highest scores that are no gunshots.",
 )
+@click.option("--archive", metavar="ROOT", help="Where the recordings are now, if they have moved.")
 @_json
-def labels(uri: str, out: str, hard: int | None, as_json: bool) -> None:
+def labels(uri: str, out: str, hard: int | None, archive: str | None, as_json: bool) -> None:
     """Make a label table of what people decided in gunshot review.
 
     \b
     Example:  gunshot results labels results --out labels.csv
+              gunshot results labels results --out labels.csv --archive s3://bucket/archive
               gunshot train --store features.zarr --labels labels.csv --out models/next
     """  # noqa: D301
     from gunshot.review.labels import write_label_table
 
-    counts = write_label_table(uri, out, hard=hard)
+    counts = write_label_table(uri, out, hard=hard, archive=archive)
     _finish(counts, counts.lines(out), as_json)
 
 

@@ -3,9 +3,9 @@
 Conventions
 -----------
 Columns: ``path`` (relative to the table, absolute, or a URI) and ``label`` (1 or 0) are needed; ``start_s``, ``end_s``
-(seconds, both empty for the whole file), ``sound``, ``source``, ``group``, ``device`` and ``license`` are optional.
-A column
-that begins with ``x_`` is the user's own and is not read. Everything wrong with a table is told at once, by line.
+(seconds, both empty for the whole file), ``sound``, ``source``, ``group``, ``device``, ``license`` and
+``earlier_path`` are optional. A column that begins with ``x_`` is the user's own and is not read. Everything wrong with
+a table is told at once, by line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gunshot.storage import read_bytes
 
 __all__ = ["COLUMNS", "LabelRow", "read_labels"]
 
-COLUMNS = ("path", "start_s", "end_s", "label", "sound", "source", "group", "device", "license")
+COLUMNS = ("path", "start_s", "end_s", "label", "sound", "source", "group", "device", "license", "earlier_path")
 """The columns that are read."""
 
 _NEEDED = ("path", "label")
@@ -46,6 +46,8 @@ class LabelRow:
         1 gunshot, 0 other.
     sound, source, group, device, license : str
         As written; `group` falls back to what the file's name says.
+    earlier_path : str
+        An address that the recording had before it was moved: other stores may know it by that. Empty for none.
     """
 
     line: int
@@ -58,6 +60,7 @@ class LabelRow:
     group: str
     device: str
     license: str
+    earlier_path: str = ""
 
 
 def read_labels(uri: str | Path) -> list[LabelRow]:
@@ -145,6 +148,7 @@ def _row(line: int, record: dict[str, str | None]) -> LabelRow:
         group=values["group"] or facts.group,
         device=values["device"] or facts.device,
         license=values["license"],
+        earlier_path=values["earlier_path"],
     )
 
 

@@ -161,13 +161,15 @@ def _labelled(table: str, root: str) -> pa.Table:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
         raise ManifestError(
             f"label table {table}: {len(missing)} of {len(labelled)} rows name files that do not exist below {root} "
-            f"({named}{more}); correct the paths, or give the folder they are relative to as INPUT"
+            f"({named}{more}); correct the paths (after a review: give --archive, where the recordings are now), or "
+            "give the folder they are relative to as INPUT"
         )
     limits = _limits([(infos[row.path].uri, row.start_s, row.end_s, row.label) for row in labelled])
     return manifest_of(
         _row(
-            row.path, infos[row.path], start_s=row.start_s, end_s=row.end_s, limit_s=limit_s, label=row.label,
-            sound=row.sound, source=row.source, group=row.group, device=row.device, license=row.license,
+            row.earlier_path or row.path, infos[row.path], start_s=row.start_s, end_s=row.end_s, limit_s=limit_s,
+            label=row.label, sound=row.sound, source=row.source, group=row.group, device=row.device,
+            license=row.license,
         )
         for row, limit_s in zip(labelled, limits, strict=True)
     )  # fmt: skip

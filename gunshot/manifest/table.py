@@ -36,7 +36,7 @@ __all__ = [
 
 SCHEMA = pa.schema(
     [
-        pa.field("path", pa.string(), nullable=False),  # as shown: relative to the input it was found in
+        pa.field("path", pa.string(), nullable=False),  # as shown: relative to the input, or an address it had
         pa.field("uri", pa.string(), nullable=False),
         pa.field("start_s", pa.float64()),
         pa.field("end_s", pa.float64()),

@@ -20,6 +20,7 @@ from gunshot.errors import ParameterError
 from gunshot.recipe import ClipRule
 from gunshot.review.decision_log import read_decisions
 from gunshot.review.decisions import Decision, Sound, latest
+from gunshot.review.queue import recording_uri
 from gunshot.scoring.results.csvfiles import csv_cell
 from gunshot.storage import absolute, write_bytes
 
@@ -28,7 +29,11 @@ __all__ = ["LEAD_S", "LabelCounts", "agreed", "hard_negatives", "label_rows", "w
 LEAD_S = ClipRule().lead_s
 """How long before its onset a segment begins [s]."""
 
-_COLUMNS = ("path", "start_s", "end_s", "label", "sound", "source", "group", "x_score", "x_who", "x_note", "x_drawn")
+_COLUMNS = (
+    "path", "start_s", "end_s", "label", "sound", "source", "group", "earlier_path", "x_score", "x_who", "x_note",
+    "x_drawn",
+)  # fmt: skip
+_PATHS = {"path", "earlier_path"}
 
 Row = dict[str, Any]
 
@@ -100,34 +105,42 @@ def agreed(people: Mapping[str, Decision]) -> str:
     return said.pop() if len(said) == 1 else "disagreed"
 
 
-def label_rows(decided: Mapping[Sound, Mapping[str, Decision]]) -> list[Row]:
+def label_rows(decided: Mapping[Sound, Mapping[str, Decision]], archive: str | None = None) -> list[Row]:
     """Rows of a label table.
 
     Parameters
     ----------
     decided : mapping
         Each person's last word by sound (`gunshot.review.decisions.latest`).
+    archive : str, optional
+        Root below which the recordings are now, if they have moved; then a row has their ``earlier_path`` too.
 
     Returns
     -------
     list of dict
         A row a sound that all agree on, by path and time.
+
+    Raises
+    ------
+    StorageError
+        If a recording's path does not lie below `archive`.
     """
     rows = []
     for people in decided.values():
         label = agreed(people)
         if label in {"gunshot", "not"}:
-            rows.append(_row(label, [people[who] for who in sorted(people)]))
+            rows.append(_row(label, [people[who] for who in sorted(people)], archive))
     return sorted(rows, key=lambda row: (row["path"], row["start_s"], row["label"]))
 
 
-def _row(label: str, decisions: list[Decision]) -> Row:
+def _row(label: str, decisions: list[Decision], archive: str | None) -> Row:
     first = decisions[0]
     kinds = list(dict.fromkeys(each.kind for each in decisions if each.kind))
     # of a sample the segment is the clip already; a detection begins at its onset
     start_s = first.start_s if first.drawn == "sample" else first.start_s - LEAD_S
     return {
-        "path": absolute(first.uri),
+        "path": absolute(recording_uri(first, archive)),
+        "earlier_path": "" if archive is None else absolute(first.uri),
         "start_s": round(max(0.0, start_s), 4), "end_s": round(first.end_s, 4), "label": int(label == "gunshot"),
         "sound": kinds[0] if len(kinds) == 1 else "", "source": "review", "group": group_of(first),
         "x_score": first.score, "x_who": ", ".join(each.who for each in decisions),
@@ -170,7 +183,7 @@ def hard_negatives(rows: Iterable[Row], n: int) -> list[Row]:
     return sorted(others, key=lambda row: (-row["x_score"], row["path"], row["start_s"]))[:n]
 
 
-def write_label_table(results: str, out: str, *, hard: int | None = None) -> LabelCounts:
+def write_label_table(results: str, out: str, *, hard: int | None = None, archive: str | None = None) -> LabelCounts:
     """Make a label table of all decisions on results.
 
     Parameters
@@ -181,6 +194,8 @@ def write_label_table(results: str, out: str, *, hard: int | None = None) -> Lab
         Where the table goes.
     hard : int, optional
         Only so many of the rows that are no gunshots, those with the highest scores.
+    archive : str, optional
+        Root below which the recordings are now, if they have moved.
 
     Returns
     -------
@@ -192,13 +207,14 @@ def write_label_table(results: str, out: str, *, hard: int | None = None) -> Lab
     ParameterError
         If nobody has decided, or no decision gives a row.
     StorageError
-        If the decisions cannot be read or the table cannot be written.
+        If the decisions cannot be read, a recording's path does not lie below `archive`, or the table cannot be
+        written.
     """
     decided = latest(read_decisions(results))
     said = [agreed(people) for people in decided.values()]
     if not decided:
         raise ParameterError(f"nobody has decided anything in {results}: run gunshot review {results} first")
-    rows = label_rows(decided)
+    rows = label_rows(decided, archive)
     if hard is not None:
         rows = hard_negatives(rows, hard)
     if not rows:
@@ -208,7 +224,7 @@ def write_label_table(results: str, out: str, *, hard: int | None = None) -> Lab
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
     # a path is written as it is, for it is read again; what people typed must not run in a spreadsheet
-    writer.writerows([row["path"], *(csv_cell(row[name]) for name in _COLUMNS[1:])] for row in rows)
+    writer.writerows([row[name] if name in _PATHS else csv_cell(row[name]) for name in _COLUMNS] for row in rows)
     write_bytes(out, text.getvalue().encode())
     return LabelCounts(
         n_decided=len(decided), n_gunshots=said.count("gunshot"), n_others=said.count("not"),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gunshot.errors import ParameterError, StorageError
 from gunshot.export.selection import Filters, Selection, select
-from gunshot.review.decisions import Sound, sound_key
+from gunshot.review.decisions import Decision, Sound, sound_key
 from gunshot.scoring.nights import night_of
 from gunshot.scoring.sample_table import read_sample, sample_uri
 from gunshot.storage import absolute, exists, is_remote, join
@@ -275,13 +275,13 @@ def _sampled(sample: list[Row], selection: Selection, first: int) -> list[Item]:
     return items
 
 
-def recording_uri(item: Item, archive: str | None) -> str:
-    """Where an item's recording is now.
+def recording_uri(item: Item | Decision, archive: str | None) -> str:
+    """Where the recording of an item, or of a decision, is now.
 
     Parameters
     ----------
-    item : Item
-        Of the queue.
+    item : Item or Decision
+        Of the queue, or made on one of its items.
     archive : str or None
         Root below which its path lies, where the archive has moved.
 

@@ -5,7 +5,8 @@ Conventions
 The rows of the first store come first, those of the second follow; numbers run on. What the second says of a sound
 holds: a row of the first whose clip begins at the same moment of the same recording is ``superseded``, and holds no
 usable clip any more. A group is never divided, nor is a recording, whatever its groups are called in the two stores:
-`FeatureStore.units` names what must stay together.
+`FeatureStore.units` names what must stay together. A recording that was moved goes by both addresses: the one that it
+is read from (``uri``), and the one that it had (``path``, where that is an address by itself).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from gunshot.storage import absolute
+from gunshot.storage import absolute, is_remote
 from gunshot.store.layout import StoreHeader
 from gunshot.store.read import FeatureStore, open_store
 
@@ -62,11 +63,12 @@ class JoinedStore(FeatureStore):
     def units(self) -> NDArray[np.str_]:
         """What is never divided, a name a row: groups that share a recording are one unit."""
         group = np.asarray(self.column("group"), dtype=np.str_)
-        recording = np.asarray([absolute(str(uri)) for uri in self.column("uri")], dtype=np.str_)
+        names = np.asarray(_addresses(self.rows), dtype=np.str_).T
         groups, of_group = np.unique(group, return_inverse=True)
-        recordings, of_recording = np.unique(recording, return_inverse=True)
+        recordings, of_recording = np.unique(names.ravel(), return_inverse=True)
         n_nodes = groups.size + recordings.size
-        links = (np.ones(group.size, dtype=np.int8), (of_group, groups.size + of_recording))
+        ends = (np.tile(of_group, 2), groups.size + of_recording.ravel())
+        links = (np.ones(2 * group.size, dtype=np.int8), ends)
         _, component = connected_components(coo_array(links, shape=(n_nodes, n_nodes)), directed=False)
         # a unit is called after the first of its groups, so that a plain group keeps its name
         first = {int(part): name for part, name in zip(component[: groups.size][::-1], groups[::-1], strict=True)}
@@ -132,19 +134,28 @@ def open_joined(store: str, labels: str | None) -> FeatureStore:
     return first if labels is None else join_stores(first, open_store(labels, recipe=first.recipe))
 
 
+def _addresses(rows: pa.Table) -> list[tuple[str, str]]:
+    """What each row's recording goes by: where it is read from, and where it was: twice the same if not moved."""
+    found = []
+    for uri, path in zip(*(rows.column(name).to_pylist() for name in ("uri", "path")), strict=True):
+        here, shown = absolute(uri), path.removeprefix("file://")
+        found.append((here, shown if is_remote(shown) or shown.startswith("/") else here))
+    return found
+
+
 def _superseded(first: FeatureStore, second: FeatureStore) -> pa.Table:
     """Rows of the first store, those that the second holds too marked."""
     said: defaultdict[str, list[float]] = defaultdict(list)
     usable = second.rows.take(second.usable)
-    for uri, onset_s in zip(*(usable.column(name).to_pylist() for name in ("uri", "onset_s")), strict=True):
-        if onset_s is not None:
-            said[absolute(uri)].append(onset_s)
-    pairs = zip(first.column("uri"), first.rows.column("onset_s").to_pylist(), strict=True)
+    for names, onset_s in zip(_addresses(usable), usable.column("onset_s").to_pylist(), strict=True):
+        for name in set(names) if onset_s is not None else ():
+            said[name].append(onset_s)
+    pairs = zip(_addresses(first.rows), first.rows.column("onset_s").to_pylist(), strict=True)
     gives_way = pa.array(
         [
             onset_s is not None
-            and any(abs(onset_s - other_s) <= SAME_SOUND_S for other_s in said.get(absolute(str(uri)), ()))
-            for uri, onset_s in pairs
+            and any(abs(onset_s - other_s) <= SAME_SOUND_S for name in names for other_s in said.get(name, ()))
+            for names, onset_s in pairs
         ],
         pa.bool_(),
     )

@@ -138,6 +138,24 @@ def test_a_review_trains_the_next_model_and_tells_what_it_won(gunshot: Gunshot, 
     assert any(line.startswith("compare") for line in words)
 
 
+def test_a_review_of_recordings_that_have_moved_since_trains_with_where_they_are(
+    gunshot: Gunshot, place: Place, tmp_path: Path
+) -> None:
+    results = make_results(tmp_path / "scored", n_recordings=6)
+    review = ReviewSession(results, load_queue(results), "Anna")
+    for number in range(60):
+        review.decide(number, ("gunshot", "not")[number % 2])
+    (tmp_path / "scored" / "archive").rename(tmp_path / "disk")
+    words = ["train", "--store", place.store, "--labels", results, "--out", tmp_path / "next", "--augment", "none"]
+    ended = gunshot(*words, *LOGISTIC)
+    assert ended.code == 2
+    assert "after a review: give --archive" in ended.err.splitlines()[-1]
+    ended = gunshot(*words, *LOGISTIC, "--archive", tmp_path / "disk", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["labels"]["preprocessed"]["states"] == {"ok": 60}
+    assert sum(json.loads(ended.out)["labels"]["splits"].values()) == 60
+
+
 def test_a_person_is_told_what_was_won(gunshot: Gunshot, place: Place, tmp_path: Path) -> None:
     model = tmp_path / "next"
     words = ["train", "--store", place.store, "--labels", place.labels, "--champion", place.champion, "--out", model]
@@ -155,6 +173,8 @@ def test_a_person_is_told_what_was_won(gunshot: Gunshot, place: Place, tmp_path:
     (["--labels", "nothing"], "--labels nothing is neither a label table"),
     (["--labels", "nothing.csv"], "label table: cannot read .*does not exist"),
     (["--labels", "{labels}", "--split", "random"], "--labels are divided by group.*leave --split random out"),
+    (["--labels", "{labels}", "--archive", "disk"], "--archive disk says where .* give --labels RESULTS"),
+    (["--archive", "disk"], "--archive disk says where .* give --labels RESULTS with it, or leave it out"),
     (["--champion", "{champion}", "--split", "random"], "--champion needs rows that are held out by group"),
     (["--champion", "nothing"], "no model bundle at nothing"),
 ])  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gunshot.audio.decode import Recording
 from gunshot.clips import Segment, clip_of_segment
-from gunshot.errors import ParameterError
+from gunshot.errors import ManifestError, ParameterError, StorageError
 from gunshot.manifest.labels import read_labels
 from gunshot.manifest.sources import build_manifest
 from gunshot.recipe import Recipe
@@ -61,6 +61,31 @@ def test_a_clip_of_the_table_begins_where_the_detection_does(results: str, sessi
         with Recording(row.path) as recording:
             clip = clip_of_segment(recording, Segment(row.start_s, row.end_s), Recipe())
         assert clip.onset_s == pytest.approx(onset_s, abs=0.02)
+
+
+def test_recordings_that_have_moved_are_found_below_another_root_and_remembered_by_both(
+    results: str, session: Start, tmp_path: Path
+) -> None:
+    anna = session()
+    for number in (0, 1, 31):  # two detections and one of the sample
+        anna.decide(number, "gunshot")
+    out, there = str(tmp_path / "labels.csv"), str(tmp_path / "elsewhere")
+    write_label_table(results, out)
+    before = build_manifest([], labels=out)
+    (tmp_path / "archive").rename(there)
+    with pytest.raises(ManifestError, match="after a review: give --archive"):
+        build_manifest([], labels=out)
+    write_label_table(results, out, archive=there)
+    after = build_manifest([], labels=out)
+    assert after.column("path").equals(before.column("path"))
+    assert all(uri.startswith(f"{there}/site") for uri in after.column("uri").to_pylist())
+    for name in ("start_s", "end_s", "label", "group", "duration_s"):
+        assert after.column(name).equals(before.column(name))
+
+
+def test_a_recording_that_lies_below_no_root_is_told() -> None:
+    with pytest.raises(StorageError, match="does not lie below --archive /new; leave --archive out"):
+        label_rows({("/a.wav", -1, 0): {"Anna": decision(path="../a.wav")}}, "/new")
 
 
 def test_a_night_at_a_site_is_a_group_and_so_is_a_recording_without_them() -> None:

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from gunshot.errors import TransientStorageError
+from gunshot.manifest.sources import build_manifest
 from gunshot.review.decision_log import SEGMENT_ROWS, DecisionLog, DecisionReader, read_decisions
 from gunshot.review.decisions import latest
 from gunshot.review.queue import load_queue
 from gunshot.review.session import ReviewSession
 from gunshot.scoring.morning import _is_reviewed
 from gunshot.storage import list_files, s3
-from tests.review.conftest import make_results
+from tests.review.conftest import SR, make_results
 from tests.review.pages import ran, reviewing
 from tests.review.test_decisions import decision
 from tests.s3.faults import KINDS, FaultProxy, Plan
@@ -44,10 +45,10 @@ def objects(results: str) -> list[str]:
 def test_what_the_page_was_told_survives_a_kill_and_lies_beside_what_others_say(
     results: str, prefix: str, tmp_path: Path
 ) -> None:
-    told: list[tuple[str, int, str]] = []
+    archive, told = f"{prefix}/archive", []
     people = {"Anna": ("gunshot", "not"), "Łukasz *[1]*/..": ("not", "not")}
     for who, labels in people.items():
-        with reviewing(results, "--who", who, "--archive", f"{prefix}/archive") as page:
+        with reviewing(results, "--who", who, "--archive", archive) as page:
             version = page.start()["version"]
             assert page.client.get("/sound/0").content[:4] == b"RIFF"
             for number in range(7):
@@ -67,10 +68,15 @@ def test_what_the_page_was_told_survives_a_kill_and_lies_beside_what_others_say(
     assert (progress["total"], progress["done"], progress["people"]) == (30, 7, list(people))
     assert (progress["shared"], progress["agreed"]) == (7, 3)
 
-    counts = json.loads(ran("results", "labels", results, "--out", tmp_path / "labels.csv", "--json"))
+    counts = json.loads(
+        ran("results", "labels", results, "--out", tmp_path / "labels.csv", "--archive", archive, "--json")
+    )
     assert (counts["n_disagreed"], counts["n_others"]) == (4, 3)
     with (tmp_path / "labels.csv").open(newline="") as file:
-        assert [row["label"] for row in csv.DictReader(file)] == ["0"] * 3
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == ["0"] * 3
+    assert all(row["path"].startswith(f"{archive}/site0/") for row in rows)
+    assert build_manifest([], labels=str(tmp_path / "labels.csv")).column("sr").to_pylist() == [SR] * 3
     assert json.loads(ran("results", "service", results, "--json"))["n_reviewed"] == 3
 
 

@@ -18,16 +18,20 @@ from gunshot.store.layout import StoreHeader
 from gunshot.store.read import FeatureStore, open_store
 
 
-def listed(rows: list[tuple[str, str, float]], n_first: int = 0) -> FeatureStore:
-    """What a store says of rows of (recording, group, onset); nobody reads its arrays."""
+def listed(rows: list[tuple[str, str, float]], n_first: int = 0, paths: list[str] | None = None) -> FeatureStore:
+    """What a store says of rows of (recording, group, onset), as paths show them; nobody reads its arrays."""
+    shown = paths or [f"r{number}.wav" for number in range(len(rows))]
     table = pa.Table.from_pylist(
         [
-            {"uri": uri, "group": group, "onset_s": onset_s, "state": "ok", "row": n_first + number}
+            {
+                "uri": uri, "path": shown[number], "group": group, "onset_s": onset_s, "state": "ok",
+                "row": n_first + number,
+            }
             for number, (uri, group, onset_s) in enumerate(rows)
         ],
         schema=pa.schema(
-            [("uri", pa.string()), ("group", pa.string()), ("onset_s", pa.float64()), ("state", pa.string()),
-             ("row", pa.int64())]
+            [("uri", pa.string()), ("path", pa.string()), ("group", pa.string()), ("onset_s", pa.float64()),
+             ("state", pa.string()), ("row", pa.int64())]
         ),
     )  # fmt: skip
     header = StoreHeader("/s", Recipe(), f"digest {rows}", len(rows), 64)
@@ -115,3 +119,20 @@ def test_one_sound_is_one_moment_of_one_recording(apart_s: float, uri: str, is_s
     joined = join_stores(listed([("/a.wav", "x", 2.0)]), listed([(uri, "y", 2.0 + apart_s)]))
     assert (joined.column("state")[0] == SUPERSEDED) == is_same
     assert joined.column("state")[1] == "ok"
+
+
+@pytest.mark.parametrize("known", ["/old/a.wav", "s3://new/a.wav"])
+@pytest.mark.parametrize("shown", ["/old/a.wav", "file:///old/a.wav"])
+def test_a_recording_that_was_moved_is_the_same_under_either_address(known: str, shown: str) -> None:
+    moved = listed([("s3://new/a.wav", "night", 2.0), ("s3://new/b.wav", "other night", 2.0)], paths=[shown, "b.wav"])
+    joined = join_stores(listed([(known, "x", 2.0), (known, "x", 5.0), ("/old/b.wav", "y", 2.0)]), moved)
+    assert [state == SUPERSEDED for state in joined.column("state")] == [True, False, False, False, False]
+    units = joined.units.tolist()
+    assert units[0] == units[1] == units[3]
+    assert len(set(units)) == 3
+
+
+def test_a_path_below_an_input_is_no_address() -> None:
+    joined = join_stores(listed([("/one/a.wav", "x", 2.0)]), listed([("/two/a.wav", "y", 2.0)], paths=["r0.wav"]))
+    assert joined.column("state")[0] == "ok"
+    assert len(set(joined.units.tolist())) == 2
