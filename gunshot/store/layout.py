@@ -51,6 +51,7 @@ __all__ = [
 
 FORMAT = "gunshot-store/2"
 ARRAYS = ("waveform", "log_mel")
+_DIMENSIONS = {"waveform": ("row", "sample"), "log_mel": ("row", "mel_band", "frame")}
 USABLE_STATES = ("ok", "short")
 """States of rows that hold a clip; ``short`` is cut from a recording that breaks off."""
 
@@ -325,6 +326,7 @@ def _write_template(header: StoreHeader) -> None:
             shards=(header.shard_rows, *shape),
             chunks=(CHUNK_ROWS, *shape),
             dtype="float32",
+            dimension_names=_DIMENSIONS[name],  # for xarray and its like: no reader of ours looks at them
             fill_value=float("nan"),
             compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
             overwrite=True,

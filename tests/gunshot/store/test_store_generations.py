@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from gunshot.preprocess import rows as rows_module
 from gunshot.preprocess.partition import preprocess_partition
 from gunshot.recipe import Recipe
 from gunshot.store.generations import current, generations, prepare_generation, publish
-from gunshot.store.layout import HELD_ROW, StoreHeader
+from gunshot.store.layout import ARRAYS, HELD_ROW, StoreHeader
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.store.records import missing_partitions
+from gunshot.store.verify import verify_generation
 from gunshot.store.write import commit_store
 
 
@@ -98,6 +100,27 @@ def test_a_changed_file_is_computed_anew_and_a_removed_one_goes(
     assert decoded == ["010.wav"]
     preprocess_all(tmp_path / "clean", build_manifest([str(archive)]), recipe)
     assert_same(open_store(str(store)), open_store(str(tmp_path / "clean")))
+
+
+def test_a_store_of_before_whose_arrays_have_no_names_is_gone_on_with_and_grows(
+    archive: Path, tmp_path: Path, recipe: Recipe, decoded: list[str]
+) -> None:
+    store, manifest = tmp_path / "store", build_manifest([str(archive)])
+    begun = preprocess_all(store, manifest, recipe, most=1)
+    for name in ARRAYS:
+        array = Path(begun.uri) / name / "zarr.json"
+        content = json.loads(array.read_text())
+        assert content.pop("dimension_names")
+        array.write_text(json.dumps(content))
+    preprocess_all(store, manifest, recipe)
+    preprocess_all(tmp_path / "clean", manifest, recipe)
+    assert_same(open_store(str(store)), open_store(str(tmp_path / "clean")))
+    assert list(verify_generation(begun)) == []
+    write_sound(archive / "gunshot" / "070b.wav", 1070)
+    decoded.clear()
+    grown = preprocess_all(store, build_manifest([str(archive)]), recipe)
+    assert decoded == ["070b.wav"]
+    assert all("dimension_names" in (Path(grown.uri) / name / "zarr.json").read_text() for name in ARRAYS)
 
 
 def test_another_label_decodes_nothing(archive: Path, tmp_path: Path, recipe: Recipe, decoded: list[str]) -> None:

@@ -46,6 +46,7 @@ def test_arrays_have_the_shapes_of_the_recipe_and_a_shard_a_partition(
     header = prepare_store(str(tmp_path), manifest(150), recipe)
     group = zarr.open_group(str(tmp_path), mode="r")
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == sorted(ARRAYS)
+    names = {"waveform": ("row", "sample"), "log_mel": ("row", "mel_band", "frame")}
     for name, shape in (("waveform", (recipe.n_samples,)), ("log_mel", recipe.mel_shape)):
         array = group[name]
         assert isinstance(array, zarr.Array)
@@ -53,6 +54,7 @@ def test_arrays_have_the_shapes_of_the_recipe_and_a_shard_a_partition(
         assert array.shards == (header.shard_rows, *shape)
         assert array.chunks == (CHUNK_ROWS, *shape)
         assert array.dtype == "float32"
+        assert array.metadata.dimension_names == names[name]  # type: ignore[union-attr]
 
 
 def test_the_manifest_lies_in_row_groups_of_a_partition_each(
