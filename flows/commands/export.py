@@ -45,13 +45,11 @@ def export(format_: Any, since: str | None, until: str | None, as_json: bool, **
     from rich.progress import Progress
 
     from gunshot.export.run import export_results
-    from gunshot.export.selection import Filters, parse_time
+    from gunshot.export.selection import Filters, parse_period
 
-    filters = Filters(
-        **{name: parameters.pop(name) for name in ("model", "min_score", "min_probability")},
-        since=parse_time(since, "--since"),
-        until=parse_time(until, "--until"),
-    )
+    first, end = parse_period(since, until)
+    chosen = {name: parameters.pop(name) for name in ("model", "min_score", "min_probability")}
+    filters = Filters(**chosen, since=first, until=end)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task(format_, total=None)

@@ -32,9 +32,10 @@ def report(
     \b
     Example:  gunshot report results --out november.html --since 2026-11-01 --until 2026-12-01
     """  # noqa: D301
-    from gunshot.export.selection import Filters, parse_time
+    from gunshot.export.selection import Filters, parse_period
     from gunshot.report.season import write_season
 
-    filters = Filters(model=model, since=parse_time(since, "--since"), until=parse_time(until, "--until"))
+    first, end = parse_period(since, until)
+    filters = Filters(model=model, since=first, until=end)
     summary = write_season(uri, out, filters=filters, **parameters)
     finish(summary, summary.lines(), as_json)

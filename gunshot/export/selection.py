@@ -23,7 +23,7 @@ from gunshot.errors import ParameterError, StorageError
 from gunshot.scoring.results import read_table
 from gunshot.storage import exists, join
 
-__all__ = ["Filters", "Key", "Row", "Selection", "by_recording", "parse_time", "rows", "select"]
+__all__ = ["Filters", "Key", "Row", "Selection", "by_recording", "parse_period", "parse_time", "rows", "select"]
 
 Row = dict[str, Any]
 
@@ -117,7 +117,7 @@ def select(results: str, filters: Filters) -> Selection:
         If the results hold several models and none is named, or not the named one.
     """
     if not any(exists(join(results, kind)) for kind in ("recordings", "detections")):
-        raise StorageError(f"no results at {results}: give --results the folder that was --out of gunshot score")
+        raise StorageError(f"no results at {results}: give the folder or prefix that was --out of gunshot score")
     recordings, detections = read_table(results, "recordings"), read_table(results, "detections")
     n_detections = detections.num_rows
     digest, name = _choose_model(recordings, detections, filters.model, results)
@@ -279,3 +279,29 @@ def parse_time(text: str | None, parameter: str) -> datetime | None:
         raise ParameterError(
             f"{parameter} takes a time in UTC such as 2026-11-22 or 2026-11-22T18:30:00Z, not {text!r}"
         ) from error
+
+
+def parse_period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """A period as a user writes it, with ``--since`` and ``--until``.
+
+    Parameters
+    ----------
+    since, until : str or None
+        As `parse_time` takes them.
+
+    Returns
+    -------
+    tuple of (datetime or None, datetime or None)
+        In UTC.
+
+    Raises
+    ------
+    ParameterError
+        If one is no time, or nothing lies between them.
+    """
+    first, end = parse_time(since, "--since"), parse_time(until, "--until")
+    if first is not None and end is not None and first >= end:
+        raise ParameterError(
+            f"nothing lies between --since {since} and --until {until}: the first must be before the other"
+        )
+    return first, end

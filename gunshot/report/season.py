@@ -24,14 +24,14 @@ import pyarrow.compute as pc
 import soundfile as sf
 
 from gunshot.dsp.resample import resample
-from gunshot.errors import GunshotError, TransientStorageError
+from gunshot.errors import GunshotError, ParameterError, TransientStorageError
 from gunshot.export.selection import Filters, Row, select
 from gunshot.report import words
 from gunshot.report.season_plots import calendar_svg, hours_svg, map_svg
 from gunshot.review.decision_log import read_decisions
 from gunshot.review.decisions import latest, sound_key
 from gunshot.review.labels import agreed
-from gunshot.review.queue import Item, recording_uri
+from gunshot.review.queue import Item, check_archive, recording_uri
 from gunshot.review.service import ServiceFigures, service_figures
 from gunshot.review.sounds import Piece, cut_piece, picture_png
 from gunshot.scoring.hours import listening_hours
@@ -87,7 +87,11 @@ class SeasonSummary:
             Counts, and where the page is.
         """
         left = f"; {self.n_left_out} reviewed as no gunshots are left out" if self.n_left_out else ""
-        gone = f"; {self.n_without_sound} have no sound any more" if self.n_without_sound else ""
+        gone = (
+            f"; {self.n_without_sound} cannot be read any more: give --archive if the recordings have moved"
+            if self.n_without_sound
+            else ""
+        )
         return [
             f"{self.n_incidents} incidents of {self.n_detections} detections{left}",
             f"{self.n_examples} with picture and sound{gone}",
@@ -133,8 +137,11 @@ def season_page(
         If the results cannot be read.
     """
     filters = filters or Filters()
+    check_archive(archive)
     selection = select(results, filters)
     recordings = _in_time(selection.recordings, filters)
+    if not recordings.num_rows:
+        raise ParameterError(_nothing(results, selection.recordings))
     detections, n_left_out = _without_others(results, selection.detections)
     known = set(zip(*(recordings.column(name).to_pylist() for name in ("uri", "etag")), strict=True))
     pairs = zip(*(detections.column(name).to_pylist() for name in ("uri", "etag")), strict=True)
@@ -199,6 +206,17 @@ def _in_time(recordings: pa.Table, filters: Filters) -> pa.Table:
         if limit is not None:
             recordings = recordings.filter(keep(recordings.column("start_utc"), pa.scalar(limit)))
     return recordings
+
+
+def _nothing(results: str, recordings: pa.Table) -> str:
+    """Why there is no page."""
+    if not recordings.num_rows:
+        return f"nothing has been scored into {results} yet: run gunshot score INPUT --out {results} first"
+    span = pc.min_max(recordings.column("start_utc")).as_py()
+    if span["min"] is None:
+        return f"{results}: no recording's start is known, so --since and --until find none; leave them out"
+    first, last = (span[end].isoformat(timespec="minutes") for end in ("min", "max"))
+    return f"{results}: no recording begins in this time; they begin from {first} to {last}: change --since or --until"
 
 
 def _without_others(results: str, detections: pa.Table) -> tuple[pa.Table, int]:

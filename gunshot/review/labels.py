@@ -20,7 +20,7 @@ from gunshot.errors import ParameterError
 from gunshot.recipe import ClipRule
 from gunshot.review.decision_log import read_decisions
 from gunshot.review.decisions import Decision, Sound, latest
-from gunshot.review.queue import recording_uri
+from gunshot.review.queue import check_archive, recording_uri
 from gunshot.scoring.results.csvfiles import csv_cell
 from gunshot.storage import absolute, write_bytes
 
@@ -207,9 +207,10 @@ def write_label_table(results: str, out: str, *, hard: int | None = None, archiv
     ParameterError
         If nobody has decided, or no decision gives a row.
     StorageError
-        If the decisions cannot be read, a recording's path does not lie below `archive`, or the table cannot be
-        written.
+        If the decisions cannot be read, `archive` does not exist or a recording's path does not lie below it, or the
+        table cannot be written.
     """
+    check_archive(archive)
     decided = latest(read_decisions(results))
     said = [agreed(people) for people in decided.values()]
     if not decided:

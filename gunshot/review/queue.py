@@ -26,7 +26,7 @@ from gunshot.scoring.nights import night_of
 from gunshot.scoring.sample_table import read_sample, sample_uri
 from gunshot.storage import absolute, exists, is_remote, join
 
-__all__ = ["ORDERS", "Item", "Order", "ReviewQueue", "load_queue", "recording_uri"]
+__all__ = ["ORDERS", "Item", "Order", "ReviewQueue", "check_archive", "load_queue", "recording_uri"]
 
 Order = Literal["likeliest", "uncertain", "sample"]
 
@@ -307,3 +307,22 @@ def recording_uri(item: Item | Decision, archive: str | None) -> str:
     if path.is_absolute() or ".." in path.parts or is_remote(item.path):
         raise StorageError(f"{item.path} does not lie below --archive {archive}; leave --archive out for it")
     return join(archive, str(path))
+
+
+def check_archive(archive: str | None) -> None:
+    """Make sure that there is anything where the recordings are said to be now.
+
+    Parameters
+    ----------
+    archive : str or None
+        Root below which they lie, where they have moved.
+
+    Raises
+    ------
+    StorageError
+        If there is nothing, or it cannot be looked up.
+    """
+    if archive is not None and not exists(archive):
+        raise StorageError(
+            f"--archive {archive} does not exist: give the folder or prefix that the paths of the recordings are below"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import socket
 import threading
@@ -9,7 +10,7 @@ import webbrowser
 from collections.abc import Callable
 
 from gunshot.errors import ParameterError
-from gunshot.review.queue import Order, load_queue
+from gunshot.review.queue import Order, ReviewQueue, check_archive, load_queue
 from gunshot.review.session import ReviewSession
 
 __all__ = ["serve_review"]
@@ -55,16 +56,18 @@ def serve_review(
     Raises
     ------
     ParameterError
-        If the port is taken, or the name or the model is none.
+        If there is nothing to review, the port is taken, or the name or the model is none.
     StorageError
-        If the results cannot be read.
+        If the results cannot be read, or `archive` does not exist.
     """
     import uvicorn
 
     from gunshot.review.server import LOOPBACK, review_app
 
+    check_archive(archive)
     queue = load_queue(results, model)
-    session = ReviewSession(results, queue, who or getpass.getuser())
+    _check_queue(results, queue, order)
+    session = ReviewSession(results, queue, _account() if who is None else who)
     app = review_app(session, archive=archive, order=order, hosts=LOOPBACK if host in _LOCAL else ["*"])
     listening = _listen(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
@@ -76,18 +79,46 @@ def serve_review(
     if not no_browser:
         threading.Timer(1.0, webbrowser.open, [address]).start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-    server.run(sockets=[listening])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises it once more
+        server.run(sockets=[listening])
+
+
+def _check_queue(results: str, queue: ReviewQueue, order: Order) -> None:
+    if not queue.model:
+        raise ParameterError(
+            f"nothing has been scored into {results} yet: run gunshot score INPUT --out {results} first"
+        )
+    if not queue.items:
+        raise ParameterError(
+            f"nothing to review in {results}: no detection, and no sample from below the threshold; score with a lower "
+            "threshold (--operating-point), or with --sample 0.01"
+        )
+    if order == "sample" and not queue.numbers(order).size:
+        raise ParameterError(
+            f"--order sample: {results} holds no sample from below the threshold; score with --sample 0.01, or leave "
+            "--order out"
+        )
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # a user of a container that has a number only
+        raise ParameterError("this account has no name: say who decides with --who NAME") from error
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        found = socket.socket(family, socket.SOCK_STREAM)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((host, port))
-        found.listen()  # before its address is told: who opens it at once waits for the server, and is not refused
+        with contextlib.ExitStack() as closing:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            found = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind((host, port))
+            found.listen()  # before its address is told: who opens it at once waits for the server, and is not refused
+            closing.pop_all()
         return found
     except OSError as error:
         raise ParameterError(
-            f"--port {port} at {host} cannot be had ({error.strerror or error}); give another, or 0 for a free one"
+            f"cannot listen on --port {port} of --host {host} ({error.strerror or error}); give another port (0 takes "
+            "a free one), or an address of this machine"
         ) from error

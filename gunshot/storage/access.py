@@ -191,6 +191,12 @@ def explained(action: str, uri: str | Path) -> Iterator[None]:
         raise StorageError(f"cannot {action} {uri}: access denied; {remedy}") from error
     except StorageError:
         raise
+    except IsADirectoryError as error:
+        raise StorageError(f"cannot {action} {uri}: it is a folder; give the address of a file") from error
+    except (NotADirectoryError, FileExistsError) as error:
+        raise StorageError(
+            f"cannot {action} {uri}: a file stands where a folder is needed; give another address"
+        ) from error
     except OSError as error:
         kind = TransientStorageError if is_remote(uri) else StorageError
         raise kind(f"cannot {action} {uri}: {error}") from error

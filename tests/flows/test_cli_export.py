@@ -49,9 +49,10 @@ def test_what_a_format_cannot_show_is_told_at_the_error_stream(
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["--results", "nowhere"], 1, "no results at nowhere: give --results"),
+        (["--results", "nowhere"], 1, "no results at nowhere: give the folder or prefix"),
         (["--model", "paper"], 2, "--model paper is none of those in"),
         (["--since", "dusk"], 2, "--since takes a time in UTC"),
+        (["--since", "2026-11-23", "--until", "2026-11-23T00:00Z"], 2, "nothing lies between --since 2026-11-23 and"),
         (["--time-zone", "Atlantis"], 2, "--time-zone takes a name such as Africa/Douala, not 'Atlantis'"),
         (["--min-score", "2"], 2, "--min-score"),
         (["--format", "xlsx"], 2, "--format"),

@@ -148,7 +148,7 @@ def test_what_cannot_be_a_file_is_told_with_its_address(tmp_path: Path) -> None:
         write_bytes(tmp_path / "file" / "below", b"")
     with pytest.raises(StorageError, match=r"cannot write "):
         write_bytes(tmp_path, b"")
-    with pytest.raises(StorageError, match=r"cannot read .*directory"):
+    with pytest.raises(StorageError, match=r"cannot read .*: it is a folder; give the address of a file"):
         read_bytes(tmp_path)
     assert not exists(tmp_path / "file" / "below")
 

@@ -23,7 +23,7 @@ shares = st.sampled_from([0.0, 0.1, 0.5, 0.9, 0.95, 1.0])
 
 
 def test_no_results_are_one_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"no results at .*: give --results the folder"):
+    with pytest.raises(StorageError, match=r"no results at .*: give the folder or prefix"):
         select(str(tmp_path), Filters())
 
 
