@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from gunshot.augment.field import FieldRule
 from gunshot.errors import TrainingError
@@ -109,16 +110,19 @@ def fit_model(
         from gunshot.models.fit import fit_network  # the one way to TensorFlow, which takes seconds to import
 
     feed = Feed(parts, rule.input, rule.batch_size, how.seed, field=how.field)
-    fit = fit_network(
-        rule,
-        feed,
-        Feed([validation], rule.input, _JUDGED_AT_ONCE, how.seed),
-        epochs=how.epochs,
-        seed=how.seed,
-        patience=how.patience,
-        checkpoint=None if checkpoint_uri is None else Checkpoint(checkpoint_uri, _key(rule, parts, validation, how)),
-        on_epoch=on_epoch,
-    )
+    checkpoint = None if checkpoint_uri is None else Checkpoint(checkpoint_uri, _key(rule, parts, validation, how))
+    # TensorFlow has the cores: spectrograms beside it on one thread have the bits that scoring gives, and are faster
+    with threadpool_limits(1, user_api="blas"):
+        fit = fit_network(
+            rule,
+            feed,
+            Feed([validation], rule.input, _JUDGED_AT_ONCE, how.seed),
+            epochs=how.epochs,
+            seed=how.seed,
+            patience=how.patience,
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+        )
     return fit.weights, fit.network, fit.epochs
 
 

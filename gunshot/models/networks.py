@@ -7,7 +7,7 @@ score in [0, 1].
 Each network standardises a clip by its own mean and spread first: a shot is a shot at any recording level. The field
 network sees beside it each band less its own mean: a shot is a shot through any recorder. While it is trained it has
 two heads, (n, 2): its own, and one on ears trained elsewhere (`gunshot.models.ears`); `as_one` is the network that
-scores.
+scores, where what those ears would call a gunshot counts too.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import keras
 import numpy as np
 from keras import layers
 
-from gunshot.models.ears import heard
+from gunshot.models.ears import called_gunshot, heard
 
 __all__ = ["NETWORKS", "as_one", "field_cnn", "paper_cnn", "small_cnn"]
 
 _SPREAD_DB = 10.0  # of sounds about the mean of their band, roughly
 _EARS_COUNT = 0.3  # logits of the ears' head in one of the network's own: more of it costs distant shots
+_CALL_EVEN = -3.5  # logit of YAMNet's class that is taken for even odds: more than that costs distant shots
 
 
 def _input(shape: tuple[int, int], *, by_band: bool = False) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -114,7 +115,8 @@ def field_cnn(shape: tuple[int, int]) -> keras.Model:
     """
     log_mel, x = _input(shape, by_band=True)
     x = _light_cnn(x, (32, 64, 96, 128), closer=2)
-    ears = layers.BatchNormalization(center=False, scale=False)(heard(log_mel))
+    ears = layers.GlobalAveragePooling2D(name="heard")(heard(log_mel))
+    ears = layers.BatchNormalization(center=False, scale=False)(ears)
     ears = layers.Dense(1, name="ears")(layers.Dropout(0.3)(ears))
     heads = layers.Concatenate(name="heads")([layers.Dense(1, name="score")(x), ears])
     return keras.Model(log_mel, layers.Activation("sigmoid")(heads), name="field-cnn")
@@ -131,14 +133,22 @@ def as_one(network: keras.Model) -> keras.Model:
     Returns
     -------
     keras.Model
-        One score a clip: where there are two heads, of the sum of their logits, the ears' for less.
+        One score a clip. Where there are two heads, first that of the sum of their logits, the ears' for less; then
+        the probability that the network or YAMNet's own opinion is right, as if they erred apart.
+
+    Notes
+    -----
+    ``p + q (1 - p)``, the "noisy or" of Pearl (1988), "Probabilistic Reasoning in Intelligent Systems", section 4.3:
+    YAMNet does not know distant shots, and what it does not know must not count against them.
     """
     if network.output_shape[-1] == 1:
         return network
     both = layers.Dense(1, activation="sigmoid", use_bias=False)
-    score = both(network.get_layer("heads").output)
+    own = both(network.get_layer("heads").output)
     both.set_weights([np.array([[1.0], [_EARS_COUNT]], dtype=np.float32)])
-    return keras.Model(network.input, score, name=network.name)
+    call = layers.Rescaling(1.0, -_CALL_EVEN)(called_gunshot(network.get_layer("heard").input))
+    rest = layers.Multiply()([layers.Activation("sigmoid")(call), layers.Rescaling(-1.0, 1.0)(own)])
+    return keras.Model(network.input, layers.Add()([own, rest]), name=network.name)
 
 
 def _light_cnn(x: keras.KerasTensor, widths: tuple[int, ...], *, closer: int = 1) -> keras.KerasTensor:
