@@ -3,7 +3,8 @@
 Conventions
 -----------
 Without settings: a local cluster of one single-threaded worker a core, on loopback, without dashboard. Zero workers
-run everything in the flow's own process. An address is taken as it is. Everything else is a profile's to say.
+run everything in the flow's own process, with products of matrices on one thread as on a worker. An address is taken as
+it is. Everything else is a profile's to say.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 
 import dask
 from distributed import LocalCluster
+from threadpoolctl import threadpool_limits
 
 from flows.clusters.choice import choose_profile
 from flows.clusters.kubernetes import open_kubernetes
@@ -54,7 +56,9 @@ def open_cluster(
     """
     match choose_profile(workers, scheduler, cluster):
         case LocalProfile(workers=0):
-            yield None
+            # as on workers: where two threads share a product its last bits are others, and they wait for each other
+            with threadpool_limits(1, user_api="blas"):
+                yield None
         case LocalProfile() as profile:
             with _open_local(profile) as address:
                 yield address

@@ -19,7 +19,7 @@ __all__ = ["HEARTBEAT_S", "PREFIX", "automations", "find_block"]
 PREFIX = "gunshot: "
 
 HEARTBEAT_S = 60
-"""Seconds between signs of life of a run that a deployment began; workers of `gunshot up` set it [s]."""
+"""Seconds between signs of life of a run that a deployment began, as `gunshot up` and the stack set it [s]."""
 
 _DEFAULT_HEARTBEAT_S = 180  # of Prefect, which a worker that somebody else started keeps to
 _SILENT_S = 3 * _DEFAULT_HEARTBEAT_S

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
-from collections.abc import Iterator
+import uuid
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from time import sleep
 from typing import Any
@@ -100,7 +102,7 @@ class Server:
 
 def _why(answer: httpx.Response) -> str:
     if answer.status_code == httpx.codes.UNAUTHORIZED:
-        return "it asks for a password; set PREFECT_API_AUTH_STRING"
+        return "it asks for a password; set PREFECT_API_AUTH_STRING, or use the profile of Prefect that has it"
     return f"{answer.status_code} {' '.join(answer.text.split())[:300]}"
 
 
@@ -144,7 +146,51 @@ def connect(address: str | None = None) -> Iterator[Server]:
         As long as the block lasts.
     """
     address = address or server_address()
-    password = os.environ.get("PREFECT_API_AUTH_STRING")
-    auth = httpx.BasicAuth(*password.split(":", 1)) if password and ":" in password else None
+    auth = _Access(address)
     with httpx.Client(base_url=address, timeout=_ANSWER_S, auth=auth, follow_redirects=True) as client:
         yield Server(address, client)
+
+
+class _Access(httpx.Auth):
+    """The login and the token against forged requests, each of a server that asks for it."""
+
+    requires_response_body = True
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._client = str(uuid.uuid4())
+        self._login = os.environ.get("PREFECT_API_AUTH_STRING")
+        self._token: str | None = None
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        answer = yield from self._ask(request)
+        if answer.status_code != httpx.codes.FORBIDDEN or "CSRF" not in answer.text:
+            return
+        token = httpx.Request("GET", f"{self._address}/csrf-token", params={"client": self._client})
+        answer = yield from self._ask(token)
+        if answer.is_success:  # if not, its refusal is what is told
+            self._token = answer.json()["token"]
+            yield from self._ask(request)
+
+    def _ask(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
+        answer = yield self._signed(request)
+        if answer.status_code == httpx.codes.UNAUTHORIZED and self._login is None:
+            self._login = _login_of_profile()
+            answer = yield self._signed(request)
+        return answer
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        if self._login:
+            value = base64.b64encode(self._login.encode()).decode()
+            request.headers["Authorization"] = f"Basic {value}"
+        if self._token:
+            request.headers.update({"Prefect-Csrf-Token": self._token, "Prefect-Csrf-Client": self._client})
+        return request
+
+
+def _login_of_profile() -> str:
+    """Looked up only where a server asks: Prefect takes seconds to import."""
+    from prefect.settings import get_current_settings
+
+    held = get_current_settings().api.auth_string
+    return held.get_secret_value() if held else ""

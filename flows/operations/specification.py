@@ -2,13 +2,17 @@
 
 Conventions
 -----------
-The file is Prefect's own, so ``prefect deploy`` takes it as well. Entry points are looked up as modules
-(``flows/score.py:score`` is ``flows.score.score``): they run wherever the package is installed, from any folder.
+The file is Prefect's own, so ``prefect deploy`` takes it as well. ``{{ $NAME }}`` is what the environment has under
+that name. Entry points are looked up as modules (``flows/score.py:score`` is ``flows.score.score``): they run wherever
+the package is installed, from any folder.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +27,8 @@ SHIPPED_FILE = Path(__file__).resolve().parents[2] / "deployments" / "prefect.ya
 
 TAG = "gunshot"
 """Every deployment of this project has it: only what carries it is ever removed from a server."""
+
+_VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 
 
 class _Strict(BaseModel):
@@ -153,17 +159,39 @@ def read_deployments(path: str | Path) -> DeploymentFile:
     Raises
     ------
     ParameterError
-        If it cannot be read, or says what Prefect or this project does not know; the place is named.
+        If it cannot be read, says what Prefect or this project does not know, or names a variable that the environment
+        does not have; the place is named.
     """
     try:
         content = yaml.safe_load(Path(path).read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParameterError(f"--prefect-file {path} cannot be read: {' '.join(str(error).split())}") from None
+    if isinstance(content, dict) and "deployments" in content:
+        for loc, name in _unset(content["deployments"], ("deployments",)):
+            raise ParameterError(f"{path}: {_place(content, loc)}{name} is not set in the environment; export it")
+        content = content | {"deployments": _filled(content["deployments"])}
     try:
         return DeploymentFile.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         raise ParameterError(f"{path}: {_place(content, first['loc'])}{first['msg'].lower()}") from None
+
+
+def _unset(held: Any, loc: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Variables without a value, and where they are named."""
+    if isinstance(held, str):
+        yield from ((loc, name) for name in _VARIABLE.findall(held) if name not in os.environ)
+    elif isinstance(held, dict | list):
+        for key, value in held.items() if isinstance(held, dict) else enumerate(held):
+            yield from _unset(value, (*loc, key))
+
+
+def _filled(held: Any) -> Any:
+    if isinstance(held, str):
+        return _VARIABLE.sub(lambda found: os.environ[found[1]], held)
+    if isinstance(held, dict):
+        return {key: _filled(value) for key, value in held.items()}
+    return [_filled(value) for value in held] if isinstance(held, list) else held
 
 
 def _place(content: Any, loc: tuple[int | str, ...]) -> str:

@@ -1,13 +1,17 @@
-"""Hosts on one machine: network namespaces on a bridge, each with its own address and a link that can be cut."""
+"""Hosts on one machine: network namespaces on a bridge, each with an address and a link to cut, to mend and to slow."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,25 +34,90 @@ class Host:
         """Nothing goes in or out any more; nobody is told."""
         ip("-n", self.switch, "link", "set", self.link, "down")
 
+    def mend(self) -> None:
+        """The link is as it was."""
+        ip("-n", self.switch, "link", "set", self.link, "up")
+
+    def slow_down(self, rate: str) -> None:
+        """Let no more through in either direction than ``tc`` means by a rate, such as ``128kbit``."""
+        for namespace, link in ((self.switch, self.link), (self.namespace, "eth0")):
+            bucket = ["tbf", "rate", rate, "burst", "4kb", "latency", "20s"]
+            command = ["ip", "netns", "exec", namespace, "tc", "qdisc", "add", "dev", link, "root", *bucket]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            if "qdisc kind is unknown" in done.stderr:
+                pytest.skip("this kernel cannot slow a link down: it has no tbf")
+            assert done.returncode == 0, done.stderr
+
     @contextmanager
-    def process(self, log: Path, *command: str, **environment: str) -> Iterator[None]:
-        """A Python module run on this host until the block ends."""
+    def frozen(self) -> Iterator[None]:
+        """No worker on this host runs, as in a virtual machine that is suspended, until the block ends."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    @contextmanager
+    def crawling(self) -> Iterator[None]:
+        """Workers on this host have a tenth of the time, but never stand still for long, until the block ends."""
+        over = threading.Event()
+
+        def crawl() -> None:
+            while not over.is_set():
+                self._signal(signal.SIGSTOP)
+                over.wait(0.45)
+                self._signal(signal.SIGCONT)
+                over.wait(0.05)
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(crawl)
+            try:
+                yield
+            finally:
+                over.set()
+
+    def _signal(self, number: int) -> None:
+        """To all processes of workers: a scheduler on the same host goes on."""
+        found = subprocess.run(["ip", "netns", "pids", self.namespace], capture_output=True, text=True, check=True)
+        for pid in found.stdout.split():
+            with suppress(ProcessLookupError, FileNotFoundError):
+                if b"dask_scheduler" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(int(pid), number)
+
+    @contextmanager
+    def process(self, log: Path, *command: str, again: bool = False, **environment: str) -> Iterator[None]:
+        """A Python module run on this host until the block ends; begun again when it ends, as systemd would, or not."""
         with log.open("wb") as output:
-            process = subprocess.Popen(
+            start = partial(
+                subprocess.Popen,
                 ["ip", "netns", "exec", self.namespace, sys.executable, "-m", *command],
                 env=os.environ | environment,
                 stdout=output,
                 stderr=output,
             )
-        try:
-            yield
-        finally:
-            process.terminate()  # `ip netns exec` becomes the command: there is no other process to end
+            process, over = start(), threading.Event()
+
+            def look_after() -> None:
+                nonlocal process
+                while not over.wait(0.5):
+                    if process.poll() is not None:
+                        process = start()
+
+            keeper = threading.Thread(target=look_after)
+            if again:
+                keeper.start()
             try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:  # a worker that cannot say goodbye
-                process.kill()
-                process.wait()
+                yield
+            finally:
+                over.set()
+                if again:
+                    keeper.join()
+                process.terminate()  # `ip netns exec` becomes the command: there is no other process to end
+                try:
+                    process.wait(timeout=15)
+                except subprocess.TimeoutExpired:  # a worker that cannot say goodbye
+                    process.kill()
+                    process.wait()
 
 
 def ip(*arguments: str) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 
 from gunshot.store.read import open_store
 
+RECORDS = "partitions/*.parquet"
+
 
 class Sound(NamedTuple):
     """Recordings, and the store that a run without workers has made of them."""
@@ -31,22 +33,22 @@ def assert_same(found: Path, expected: Path) -> None:
     assert np.array_equal(one.log_mels(everything), other.log_mels(everything), equal_nan=True)
 
 
-def n_records(store: Path) -> int:
-    """Commit records of a store that is being written."""
-    return len(list(store.rglob("partitions/*.parquet")))
+def n_records(store: Path, records: str = RECORDS) -> int:
+    """Commit records of a store, or of other things, that are being written."""
+    return len(list(store.rglob(records)))
 
 
 @contextmanager
-def once_it_works(store: Path, act: Callable[[], Any]) -> Iterator[Future[int]]:
-    """Do something as soon as the run inside the block has written a partition; gives how many there were by then."""
+def once_it_works(store: Path, act: Callable[[], Any], records: str = RECORDS) -> Iterator[Future[int]]:
+    """Do something as soon as the run inside the block has written a record; gives how many there are afterwards."""
 
     def wait_and_act() -> int:
         deadline = time.monotonic() + 120
-        while n_records(store) == 0:
-            assert time.monotonic() < deadline, "no partition was written"
+        while n_records(store, records) == 0:
+            assert time.monotonic() < deadline, "no record was written"
             time.sleep(0.02)
         act()
-        return n_records(store)
+        return n_records(store, records)
 
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(wait_and_act)

@@ -52,6 +52,29 @@ class TestFile:
             load_flow(read_deployments(place).deployments[0])
 
 
+class TestVariables:
+    ONE: dict[str, Any] = {"name": "only", "entrypoint": "flows/score.py:score", "work_pool": {"name": "p"}}  # noqa: RUF012
+
+    def read(self, tmp_path: Path, **of_it: Any) -> Any:
+        place = tmp_path / "prefect.yaml"
+        place.write_text(yaml.safe_dump({"name": "x", "deployments": [self.ONE | of_it]}))
+        return read_deployments(place).deployments[0]
+
+    def test_they_are_what_the_environment_has(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SITE_BUCKET", "field")
+        monkeypatch.setenv("SITE_CRON", "{{ $SITE_BUCKET }} 6 * * *")  # what is put in is not looked at again
+        parameters = {"inputs": ["s3://{{ $SITE_BUCKET }}/a", "{{$SITE_BUCKET}}"], "sample": 0.5, "model": "{{ x }}"}
+        spec = self.read(tmp_path, parameters=parameters, schedules=[{"cron": "{{ $SITE_CRON }}", "slug": "s"}])
+        assert spec.parameters == {"inputs": ["s3://field/a", "field"], "sample": 0.5, "model": "{{ x }}"}
+        assert spec.schedules[0].cron == "{{ $SITE_BUCKET }} 6 * * *"
+
+    def test_one_that_is_not_set_is_a_mistake_that_names_its_place(self, tmp_path: Path) -> None:
+        with pytest.raises(ParameterError) as raised:
+            self.read(tmp_path, parameters={"inputs": ["a", "{{ $NOT_SET_HERE }}"]})
+        line = "deployment only: parameters: inputs: 1: NOT_SET_HERE is not set in the environment; export it"
+        assert str(raised.value) == f"{tmp_path / 'prefect.yaml'}: {line}"
+
+
 def test_a_server_that_is_not_there_is_one_line() -> None:
     with connect("http://127.0.0.1:9/api") as server, pytest.raises(RunError, match=r"does not answer.*is it running"):
         server.ask("GET", "/health")

@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import flows.cluster as cluster_module
 import flows.clusters.workers as workers_module
@@ -84,6 +85,25 @@ def test_no_workers_need_no_cluster() -> None:
     with open_cluster(0) as address:
         assert address is None
         assert descendants() == before
+
+
+def test_without_workers_a_product_is_what_it_is_on_workers(address: str) -> None:
+    def product() -> bytes:  # as large as those of a clip's spectrogram; inside: it travels by value
+        import numpy as np
+
+        rng = np.random.default_rng(0)
+        one, other = (rng.standard_normal(shape).astype(np.float32) for shape in ((300, 513), (513, 64)))
+        return bytes((one @ other).tobytes())
+
+    with threadpool_limits(2), open_cluster(0):
+        here = product()
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+    with threadpool_limits(2):
+        with open_cluster(0):
+            pass
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {2}
+    with Client(address, set_as_default=False) as client:
+        assert client.submit(product).result() == here
 
 
 def test_workers_are_processes_of_one_thread(address: str) -> None:

@@ -1,4 +1,4 @@
-"""The Kubernetes profile against the operator's own published schema; there is no Kubernetes here to run it on."""
+"""The Kubernetes profile against the schemas of the operator and of Kubernetes; there is none here to run it on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pydantic
 import pytest
 import yaml
 
@@ -45,9 +46,13 @@ def container(name: str, role: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    """What Kubernetes checks a DaskCluster by, and more: a key that it would drop without a word is an error here."""
+    return published_schema("daskcluster")
+
+
+def published_schema(kind: str) -> dict[str, Any]:
+    """What Kubernetes checks such a thing by, and more: a key that it would drop without a word is an error here."""
     files = distribution("dask-kubernetes").files or []
-    (path,) = [Path(str(file.locate())) for file in files if str(file).endswith("crds/daskcluster.yaml")]
+    (path,) = [Path(str(file.locate())) for file in files if str(file).endswith(f"crds/{kind}.yaml")]
     (version,) = yaml.safe_load(path.read_text())["spec"]["versions"]
     found: dict[str, Any] = version["schema"]["openAPIV3Schema"]
     # what Kubernetes knows by itself of everything
@@ -114,6 +119,82 @@ class TestResource:
         assert "envFrom" not in scheduler
         assert "AWS_ENDPOINT_URL" not in {item["name"] for item in scheduler["env"]}
         assert resource("everything")["spec"]["worker"]["spec"]["serviceAccountName"] == "listener"
+
+
+class TestWhatTheOperatorMakesOfIt:
+    """By the operator's own code, held against the models that Kubernetes' client is generated with from its API."""
+
+    @pytest.fixture(params=PROFILES)
+    def made(self, request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+        from dask_kubernetes.operator.controller import controller as operator
+
+        spec, name, none = resource(request.param)["spec"], "gunshot-1234", dict[str, str]()
+        worker = (f"{name}-default", "sound", name, "0123456789", spec["worker"]["spec"], none, none)
+        return {
+            "scheduler": operator.build_scheduler_deployment_spec(name, spec["scheduler"]["spec"], none, none),
+            "service": operator.build_scheduler_service_spec(name, spec["scheduler"]["service"], none, none),
+            "worker": operator.build_worker_deployment_spec(*worker),
+            "group": operator.build_default_worker_group_spec(name, spec["worker"], none, none),
+        }
+
+    @pytest.mark.parametrize(
+        ("role", "model"), [("scheduler", "Deployment"), ("service", "Service"), ("worker", "Deployment")]
+    )
+    def test_kubernetes_takes_it_and_drops_nothing(
+        self, made: dict[str, dict[str, Any]], role: str, model: str
+    ) -> None:
+        assert understood(model, made[role]) == made[role]
+
+    def test_a_worker_group_is_what_the_operator_takes(self, made: dict[str, dict[str, Any]]) -> None:
+        jsonschema.validate(made["group"], published_schema("daskworkergroup"))
+
+    def test_the_service_leads_to_the_scheduler_and_its_probes_ask_a_port_that_it_has(
+        self, made: dict[str, dict[str, Any]]
+    ) -> None:
+        pod = made["scheduler"]["spec"]["template"]
+        assert made["service"]["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+        (container,) = pod["spec"]["containers"]
+        ports = {port["name"] for port in container["ports"]}
+        assert {container[f"{kind}Probe"]["httpGet"]["port"] for kind in ("liveness", "readiness")} <= ports
+        assert {port["targetPort"] for port in made["service"]["spec"]["ports"]} <= ports
+
+    def test_a_worker_is_told_its_name_and_its_scheduler(self, made: dict[str, dict[str, Any]]) -> None:
+        (container,) = made["worker"]["spec"]["template"]["spec"]["containers"]
+        environment = {item["name"]: item["value"] for item in container["env"]}
+        assert environment["DASK_SCHEDULER_ADDRESS"] == "tcp://gunshot-1234-scheduler.sound.svc.cluster.local:8786"
+        assert container["args"][container["args"].index("--name") + 1] == "$(DASK_WORKER_NAME)"
+        assert environment["DASK_WORKER_NAME"] == made["worker"]["metadata"]["name"]
+
+    @pytest.mark.parametrize("mistake", [{"image": 5}, {"name": None}, {"ports": [{"containerPort": "http"}]}], ids=str)
+    def test_the_models_refuse_what_is_missing_or_of_another_type(
+        self, made: dict[str, dict[str, Any]], mistake: dict[str, Any]
+    ) -> None:
+        made["worker"]["spec"]["template"]["spec"]["containers"][0].update(mistake)
+        with pytest.raises(pydantic.ValidationError):
+            understood("Deployment", made["worker"])
+
+    def test_the_models_drop_what_they_do_not_know(self, made: dict[str, dict[str, Any]]) -> None:
+        made["worker"]["spec"]["template"]["spec"]["containers"][0]["envfrom"] = []
+        assert understood("Deployment", made["worker"]) != made["worker"]
+
+
+def understood(model: str, thing: dict[str, Any]) -> Any:
+    """What Kubernetes' client takes a thing for; raises where a field is missing or of another type."""
+    import kubernetes.client
+
+    read = getattr(kubernetes.client, f"V1{model}").from_dict(thing)
+    return kubernetes.client.ApiClient().sanitize_for_serialization(read)
+
+
+def test_the_longest_name_of_a_cluster_is_one_that_the_operator_takes() -> None:
+    from dask_kubernetes.operator.validation import validate_cluster_name
+
+    longest = KubernetesProfile.model_validate(
+        {"kind": "kubernetes", "image": "gunshot:1", "workers": 1, "name": "n" * 30}
+    ).name
+    validate_cluster_name(f"{longest}-01234567")  # as `open_kubernetes` calls it
+    with pytest.raises(pydantic.ValidationError):
+        KubernetesProfile.model_validate({"kind": "kubernetes", "image": "gunshot:1", "workers": 1, "name": "n" * 31})
 
 
 def test_without_kubernetes_it_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

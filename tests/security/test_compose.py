@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from typing import Any
 import pytest
 import yaml
 from distributed import Client, LocalCluster, Security
+
+from flows.operations.automations import HEARTBEAT_S
+from flows.operations.specification import SHIPPED_FILE, load_flow, read_deployments
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
@@ -84,6 +88,35 @@ def test_every_image_is_of_a_named_version() -> None:
     for service in SERVICES.values():
         tag = service["image"].rstrip("}").rpartition(":")[2]
         assert any(character.isdigit() for character in tag), service["image"]
+
+
+def test_what_a_site_sets_reaches_the_deployments(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", value) for name, value in SERVICES["init"]["environment"].items()}
+    for name in [name for name in os.environ if name.startswith("GUNSHOT_")]:
+        monkeypatch.delenv(name)
+    for name, value in (given | {"GUNSHOT_NIGHTLY": "1 2 * * *", "GUNSHOT_MODEL": "s3://b/model"}).items():
+        monkeypatch.setenv(name, value)
+    held = {spec.name: spec for spec in read_deployments(ROOT / "docker" / "prefect.yaml").deployments}
+    shipped = {spec.name: spec for spec in read_deployments(SHIPPED_FILE).deployments}
+    for name, spec in held.items():
+        load_flow(spec).validate_parameters(spec.parameters)
+        for about in ("tags", "entrypoint", "work_pool", "concurrency_limit"):
+            assert getattr(spec, about) == getattr(shipped[name], about)
+    assert [schedule.cron for schedule in held["score-nightly"].schedules] == ["1 2 * * *"]
+    assert held["score-backfill"].schedules == []
+    nightly, backfill = (held[name].parameters for name in ("score-nightly", "score-backfill"))
+    assert backfill == nightly | {"plan": True}  # the same rule, or the ledger would take all for new
+    assert nightly["model"] == "s3://b/model"
+    assert nightly["wait_s"] == shipped["score-nightly"].parameters["wait_s"]
+
+
+def test_what_is_told_of_a_run_leads_to_its_page() -> None:
+    environment = SERVICES["prefect-server"]["environment"]
+    assert environment["PREFECT_UI_URL"] + "/api" == environment["PREFECT_UI_API_URL"]
+
+
+def test_runs_give_signs_of_life_as_often_as_the_automation_counts_on() -> None:
+    assert SERVICES["prefect-worker"]["environment"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_S)
 
 
 @pytest.mark.slow

@@ -18,14 +18,19 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from flows.operations.automations import HEARTBEAT_S
+from flows.operations.server import Server, connect
 from gunshot.errors import GunshotError
 from gunshot.scoring.results import read_table
-from gunshot.storage import write_bytes
+from gunshot.storage import lease, write_bytes
 from tests.s3.conftest import close_clients
 from tests.s3.runs import save_model, upload, write_archive
 from tests.stack.engine import ROOT, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(5400)]
+
+SILENT_S = HEARTBEAT_S + 30
+"""The automation waits for 540 s; here for less, so that the test does [s]."""
 
 N_FILES = 320  # five batches
 ARCHIVE, MODEL, RESULTS = "s3://archive/recordings", "s3://archive/model", "s3://archive/results"
@@ -196,6 +201,106 @@ class TestSecrecy:
             )
             answer = stack.docker("exec", *stack.containers("prefect-worker"), "python", "-c", code)
             assert answer.split() == ["refused"]
+
+
+@pytest.fixture(scope="module")
+def told(stack: Stack, scored: dict[str, pa.Table]) -> Callable[..., bool]:
+    """Whether words were told together, to a block that was made and named as one does: a setting, and `init` again."""
+    heard = stack.containers("dask-scheduler")[0]  # it hears on the network inside, and outlives the workers
+    stack.docker("exec", "-d", heard, "python", "-c", LISTENER)
+    stack.docker("exec", *stack.containers("prefect-worker"), "python", "-c", BLOCK)
+    assert {line.partition(" ")[0] for line in init(stack)} == {"unchanged", "nobody"}
+    lines = init(stack, "custom-webhook/ops")
+    assert {f"created   automation {kind} runs" for kind in ("failed", "crashed", "late")} <= set(lines)
+    assert {line.partition(" ")[0] for line in init(stack, "custom-webhook/ops")} == {"unchanged"}
+
+    def words(*words: str) -> bool:
+        got = stack.docker("exec", heard, "sh", "-c", "touch /tmp/told; cat /tmp/told").splitlines()
+        return any(all(word in text for word in words) for text in got)
+
+    return words
+
+
+LISTENER = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Post(BaseHTTPRequestHandler):
+    def do_POST(self):
+        with open("/tmp/told", "ab") as file:
+            file.write(self.rfile.read(int(self.headers["content-length"])) + b"\\n")
+        self.send_response(200)
+        self.end_headers()
+HTTPServer(("0.0.0.0", 9999), Post).serve_forever()
+"""
+BLOCK = """
+from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block
+block = Block(name="ops", url="http://dask-scheduler:9999", json_data={"text": "{{subject}} {{body}}"})
+block.save("ops", overwrite=True, _sync=True)
+"""
+
+
+def init(stack: Stack, notify: str = "") -> list[str]:
+    """What `init` says of the server's things, run once more."""
+    said = stack("run", "--rm", "-T", "--no-deps", "-e", f"GUNSHOT_NOTIFY={notify}", "init")
+    return [line for line in said.splitlines() if not line.startswith("bucket: ")]
+
+
+@pytest.fixture
+def server(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """As commands of this project talk to it; and the bucket."""
+    close_clients()
+    for name, value in stack.bucket_environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", f"admin:{stack.secret_values()['prefect']}")
+    with connect(f"http://127.0.0.1:{stack.ports['prefect']}/api") as server:
+        yield server
+    close_clients()
+
+
+def begin(server: Server, **parameters: Any) -> str:
+    held = server.ask("GET", "/deployments/name/score/score-backfill")
+    asked = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    return str(server.ask("POST", f"/deployments/{held['id']}/create_flow_run", asked)["id"])
+
+
+def state(server: Server, run: str) -> str:
+    return str(server.ask("GET", f"/flow_runs/{run}")["state_name"])
+
+
+def test_a_run_that_fails_is_told_with_its_reason_and_its_page(
+    stack: Stack, server: Server, told: Callable[..., bool]
+) -> None:
+    runs: list[str] = []
+
+    def is_told() -> bool:
+        if not runs or state(server, runs[-1]) == "Failed":  # the server takes a moment to learn whom to tell
+            runs.append(begin(server, inputs=["s3://archive/nowhere/"]))
+        page = f"http://127.0.0.1:{stack.ports['prefect']}/runs/flow-run/"
+        return any(told(page + run, " failed", "s3://archive/nowhere/") for run in runs)
+
+    wait_for(is_told, 400)
+
+
+def test_a_run_that_is_lost_with_its_worker_is_told_and_so_are_those_that_nobody_begins(
+    stack: Stack, server: Server, told: Callable[..., bool]
+) -> None:
+    (watch,) = [each for each in server.all_of("automations") if each["name"].endswith("without a sign of life")]
+    kept = {key: watch[key] for key in ("name", "description", "enabled", "tags", "trigger", "actions")}
+    sooner = kept | {"trigger": watch["trigger"] | {"within": SILENT_S}}
+    server.ask("PUT", f"/automations/{watch['id']}", sooner)
+    with lease("s3://archive/held"):  # for which the run waits
+        run = begin(server, out="s3://archive/held", plan=False)
+        wait_for(lambda: state(server, run) == "Running", 600)
+        time.sleep(1.5 * SILENT_S)
+        assert state(server, run) == "Running", "it gives signs of life"
+        (worker,) = stack.containers("prefect-worker")
+        stack.docker("kill", worker)
+        lost = time.monotonic()
+        wait_for(lambda: state(server, run) == "Crashed", 600)
+        print(f"a run lost with its worker: crashed after {time.monotonic() - lost:.0f} s, of {SILENT_S} s of silence")
+        wait_for(lambda: told(run, " crashed", "no sign of life") and told(" late", "is Late"), 300)
+    changed = [line for line in init(stack, "custom-webhook/ops") if not line.startswith("unchanged")]
+    assert changed == ["changed   automation runs without a sign of life"]  # back to what was deployed
+    stack.docker("start", worker)
 
 
 def test_a_later_recording_is_scored_without_anybodys_doing(
