@@ -59,13 +59,13 @@ class Host:
 
     @contextmanager
     def crawling(self) -> Iterator[None]:
-        """Workers on this host have a tenth of the time, but never stand still for long, until the block ends."""
+        """Workers on this host have a thirtieth of the time, but never stand still for long, until the block ends."""
         over = threading.Event()
 
         def crawl() -> None:
             while not over.is_set():
                 self._signal(signal.SIGSTOP)
-                over.wait(0.45)
+                over.wait(1.5)
                 self._signal(signal.SIGCONT)
                 over.wait(0.05)
 

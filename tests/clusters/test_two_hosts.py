@@ -112,7 +112,7 @@ def lose_and_regain(network: Network) -> None:
 def stand_still(network: Network) -> None:
     """What is half done is given to the other host, and then goes on here as if nothing had been."""
     with network.far.frozen():
-        wait_for(lambda: not network.has_far(), 60)
+        wait_for(lambda: not network.has_far(), 120)  # for 30 s of them Dask asks its nanny for another worker
 
 
 def comes_back(network: Network, trouble: Callable[[Network], None]) -> None:
