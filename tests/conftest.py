@@ -24,6 +24,7 @@ os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="gunshot-test-numba-")
 if (WARM := Path(sys.prefix, "numba")).is_dir():  # what `make install-dev` compiled
     shutil.copytree(WARM, os.environ["NUMBA_CACHE_DIR"], dirs_exist_ok=True)
 os.environ |= {
+    "OPENBLAS_NUM_THREADS": "1",  # tests run side by side: threads that share a product would wait for each other
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
