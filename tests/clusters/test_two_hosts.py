@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -93,13 +92,11 @@ def test_a_run_outlives_the_loss_of_a_host(
     network: Network, recordings: Sound, preprocess: Callable[..., Any], tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    began = time.monotonic()
     with once_it_works(store, network.far.cut) as written:
         done = preprocess(recordings.folder, store, scheduler=network.address)
     assert 0 < written.result() < n_records(store)  # there was work left to lose
     assert not network.has_far()
     assert_done_once(done, store, recordings.store)
-    assert time.monotonic() - began < 120
 
 
 def lose_and_regain(network: Network) -> None:
