@@ -174,15 +174,14 @@ def written(results: Path) -> dict[str, pa.Table]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("trouble", [lose_and_regain, stand_still])
 def test_scoring_with_a_host_that_comes_back_gives_each_recording_one_row(
-    network: Network, trouble: Callable[[Network], None], archive: Path, prefect_server: None, tmp_path: Path
+    network: Network, archive: Path, prefect_server: None, tmp_path: Path
 ) -> None:
     from flows.score import score
 
     model, results, alone = save_model(str(tmp_path / "model")), tmp_path / "results", tmp_path / "alone"
     score([str(archive)], model, str(alone), workers=0, keep_candidates=0.0)
-    with once_it_works(results, lambda: comes_back(network, trouble), "recordings/*.parquet") as n_before:
+    with once_it_works(results, lambda: comes_back(network, lose_and_regain), "recordings/*.parquet") as n_before:
         score([str(archive)], model, str(results), scheduler=network.address, keep_candidates=0.0)
     found, expected = written(results), written(alone)
     assert 0 < n_before.result() < len(list(results.glob("recordings/*.parquet")))

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
 N_FILES = 3000
-N_KILLS = int(os.environ.get("GUNSHOT_KILLS", "6"))
+N_KILLS = int(os.environ.get("GUNSHOT_KILLS", "4"))
 VICTIMS = ("worker", "scheduler", "flow", "all")
 
 
