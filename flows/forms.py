@@ -160,9 +160,9 @@ def checked_flow(**options: Any) -> Callable[[Callable[[Any], Any]], Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             return _run(function, model.checked(signature.bind(*args, **kwargs).arguments))
 
-        call.__signature__ = signature  # type: ignore[attr-defined]
+        call.__signature__ = signature
         call.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
-        call.parameters = model  # type: ignore[attr-defined]
+        call.parameters = model
         del call.__wrapped__  # the flow's parameters are the fields, wherever they are looked up
         return _CheckedFlow(call, **{"timeout_seconds": LONGEST_S, **options})
 

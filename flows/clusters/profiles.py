@@ -207,7 +207,7 @@ class SlurmProfile(_Elastic):
     @property
     def most_jobs(self) -> int:
         """How many jobs there may be at once."""
-        return self.jobs if self.adaptive is None else self.adaptive.maximum  # type: ignore[return-value]
+        return self.jobs if self.adaptive is None else self.adaptive.maximum
 
 
 class PodSize(Section):
@@ -273,7 +273,7 @@ class KubernetesProfile(_Elastic):
     @property
     def most_workers(self) -> int:
         """How many workers there may be at once."""
-        return self.workers if self.adaptive is None else self.adaptive.maximum  # type: ignore[return-value]
+        return self.workers if self.adaptive is None else self.adaptive.maximum
 
 
 def _check_memory(value: str, workers: int) -> str:

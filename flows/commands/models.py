@@ -43,7 +43,7 @@ def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
     what = "A bundle, a model of the registry (NAME, NAME@v0001), or field."
     option = click.option("--model", required=True, metavar="MODEL", help=what)
-    return option(registry_option(resolved))  # type: ignore[no-any-return]
+    return option(registry_option(resolved))
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")

@@ -67,7 +67,7 @@ def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
         choose_profile(*(parameters[name] for name in ("workers", "scheduler", "cluster")))
         return function(**parameters)
 
-    return _cluster_options(checked)  # type: ignore[no-any-return]
+    return _cluster_options(checked)
 
 
 _cluster_options = _options(

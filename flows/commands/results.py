@@ -17,7 +17,7 @@ _uri = click.argument("uri", metavar="RESULTS")
 
 
 def _finish(content: Any, lines: list[str], as_json: bool) -> None:
-    found = dataclasses.asdict(content) if dataclasses.is_dataclass(content) else content  # type: ignore[arg-type]
+    found = dataclasses.asdict(content) if dataclasses.is_dataclass(content) else content
     click.echo(json.dumps(found) if as_json else "\n".join(lines))
 
 

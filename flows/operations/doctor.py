@@ -83,7 +83,7 @@ def examine(uris: Sequence[str], *, model: str, server: str | None, scheduler: s
     if scheduler is not None:
         yield _asked("cluster", lambda: _cluster(scheduler))
     for uri in uris:
-        yield _asked(uri, lambda uri=uri: _place(uri))  # type: ignore[misc]
+        yield _asked(uri, lambda uri=uri: _place(uri))
     yield _asked("model", lambda: _model(model))
 
 

@@ -65,7 +65,7 @@ class GunshotCollector(Collector):
         """All metrics as they are now."""
         families = _families()
         for uri in self._results:
-            _read(families, uri, lambda uri=uri: _add_results(families, uri))  # type: ignore[misc]
+            _read(families, uri, lambda uri=uri: _add_results(families, uri))
         if self._server is not None:
             _read(families, "prefect", lambda: _add_runs(families, self._server))
         yield from families.values()

@@ -236,7 +236,7 @@ def _arrivals_s(test: Path, sensor: str, start: datetime) -> list[float]:
 
 def _background_s(path: Path, arrivals_s: list[float]) -> Iterator[float]:
     """Find the half seconds of street sound that are clear of shots and not muted; their starts [s]."""
-    import soundfile  # type: ignore[import-untyped,unused-ignore]  # only this layout reads audio
+    import soundfile  # only this layout reads audio
 
     try:
         y, sr = soundfile.read(path, dtype="int16", always_2d=True)

@@ -78,7 +78,7 @@ def _answers(url: str) -> bool:
 
 def wait_until(condition: object, within_s: float) -> None:
     deadline = time.monotonic() + within_s
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.01)
 

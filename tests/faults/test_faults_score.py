@@ -48,7 +48,7 @@ def command(audio: Path, model: Path, results: Path, *where: str) -> list[str]:
 
 def tables(results: Path) -> dict[str, Any]:
     """All rows, but for which run wrote them."""
-    found = {kind: read_table(str(results), kind) for kind in KINDS}  # type: ignore[arg-type]
+    found = {kind: read_table(str(results), kind) for kind in KINDS}
     return found | {"recordings": found["recordings"].drop_columns(["run_id"])}
 
 

@@ -41,7 +41,7 @@ class TestChoice:
     )
     def test_two_are_refused(self, arguments: dict[str, object], given: str) -> None:
         with pytest.raises(ParameterError) as caught:
-            choose_profile(**arguments)  # type: ignore[arg-type]
+            choose_profile(**arguments)
         assert str(caught.value).endswith(f"give one of them; got {given}")
 
     @pytest.mark.parametrize("flow", ["preprocess", "train", "score", "demo"])

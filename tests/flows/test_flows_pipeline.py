@@ -310,7 +310,7 @@ class TestErrorsThroughTheEngine:
 
         tried: list[str] = []
 
-        @task(**TRANSIENT | {"retry_delay_seconds": 0, "retry_jitter_factor": None})  # type: ignore[arg-type]
+        @task(**TRANSIENT | {"retry_delay_seconds": 0, "retry_jitter_factor": None})
         def attempt(name: str, error: type[Exception]) -> str:
             tried.append(name)
             if tried.count(name) < 3:

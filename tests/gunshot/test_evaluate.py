@@ -53,7 +53,7 @@ def rows_of(evaluation: Evaluation, split: str) -> list[Row]:
 def recount(rows: list[Row]) -> tuple[int, int, int, int]:
     """Gunshots called, gunshots missed, other sounds called, other sounds not called."""
     called = [(row["label"], row["called"]) for row in rows]
-    return tuple(called.count(kind) for kind in ((1, True), (1, False), (0, True), (0, False)))  # type: ignore[return-value]
+    return tuple(called.count(kind) for kind in ((1, True), (1, False), (0, True), (0, False)))
 
 
 def counted(metrics: ClassificationMetrics) -> tuple[int, int, int, int]:

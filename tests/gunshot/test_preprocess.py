@@ -171,7 +171,7 @@ class TestSegments:
         store = sorted_store
         limited = [i for i, limit_s in enumerate(store.column("limit_s")) if limit_s is not None]
         for row, y in zip(limited, store.waveforms(limited), strict=True):
-            onset_s, limit_s = (float(store.column(name)[row]) for name in ("onset_s", "limit_s"))  # type: ignore[arg-type]
+            onset_s, limit_s = (float(store.column(name)[row]) for name in ("onset_s", "limit_s"))
             left = round((limit_s - onset_s) * 12_000) + store.recipe.lead_samples
             assert left < y.size
             assert np.any(y[:left])

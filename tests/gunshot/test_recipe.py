@@ -77,9 +77,9 @@ def test_another_code_version_is_another_digest(monkeypatch: pytest.MonkeyPatch)
 def test_a_recipe_cannot_be_changed() -> None:
     recipe = Recipe()
     with pytest.raises(ValidationError, match="frozen"):
-        recipe.sr_hz = 8000  # type: ignore[misc]
+        recipe.sr_hz = 8000
     with pytest.raises(ValidationError, match="frozen"):
-        recipe.mel.n_mels = 3  # type: ignore[misc]
+        recipe.mel.n_mels = 3
     assert hash(recipe) == hash(Recipe())
 
 

@@ -27,7 +27,7 @@ class Rows:
     source: list[str]
 
     def split(self, **options: object) -> NDArray[np.str_]:
-        return assign_splits(self.path, self.group, self.label, self.source, **options)  # type: ignore[arg-type]
+        return assign_splits(self.path, self.group, self.label, self.source, **options)
 
     def groups_of(self, splits: NDArray[np.str_]) -> dict[str, set[str]]:
         where: defaultdict[str, set[str]] = defaultdict(set)
@@ -183,7 +183,7 @@ class TestAssignments:
 
     def test_all_rows_may_be_assigned(self) -> None:
         rows = even(3)
-        sent: list[Assignment] = [(f"field/g{n}/*", PARTS[n // 2]) for n in range(6)]  # type: ignore[misc]
+        sent: list[Assignment] = [(f"field/g{n}/*", PARTS[n // 2]) for n in range(6)]
         assert rows.groups_of(rows.split(assignments=sent)) == {f"g{n}": {PARTS[n // 2]} for n in range(6)}
 
     def test_a_group_sent_to_two_sides_is_an_error_that_names_it(self) -> None:

@@ -23,7 +23,7 @@ def decision(who: str = "Anna", when: str = "2026-11-22T18:00:00.000000+00:00", 
         "who": who, "when": when, "path": "a.wav", "uri": "/archive/a.wav", "channel": None, "start_s": 1.5,
         "end_s": 2.0, "score": 0.9, "label": "gunshot", **values,
     }  # fmt: skip
-    return Decision(**content)  # type: ignore[arg-type]
+    return Decision(**content)
 
 
 @given(

@@ -93,7 +93,7 @@ def test_a_night_at_a_site_is_a_group_and_so_is_a_recording_without_them() -> No
         {
             k: {"Anna": decision(uri=f"/a/{k}.wav", site=site, night=night)}
             for k, (site, night) in enumerate([("x", "n1"), ("x", "n1"), ("x", "n2"), ("", "n1"), ("x", "")])
-        }  # type: ignore[arg-type,misc]
+        }
     )
     groups = {row["path"]: row["group"] for row in rows}
     assert groups["/a/0.wav"] == groups["/a/1.wav"]

@@ -35,7 +35,7 @@ def test_filters_divide_an_order(results: str) -> None:
         assert sum(map(len, parts)) == len(whole)
     assert not queue.numbers("likeliest", site="elsewhere").size
     with pytest.raises(ParameterError, match="order must be one of"):
-        queue.numbers("loudest")  # type: ignore[arg-type]
+        queue.numbers("loudest")
 
 
 def test_neighbours_are_of_the_same_recording_in_time(results: str) -> None:

@@ -84,3 +84,17 @@ def through_faults(
     fresh_clients()
     for proxy in proxies:
         proxy.__exit__()
+
+
+@pytest.fixture
+def weed(
+    tmp_path_factory: pytest.TempPathFactory, fresh_clients: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SeaweedFS]:
+    """A server of its own, which may be killed."""
+    weed = SeaweedFS(tmp_path_factory.mktemp("own-server"))
+    weed.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", weed.server.endpoint)
+    yield weed
+    fresh_clients()
+    weed.kill()
+    weed.remove()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,20 +30,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     """The store of a run on local disks."""
     return preprocess(str(archive), str(tmp_path_factory.mktemp("store")))
-
-
-@pytest.fixture
-def weed(
-    tmp_path_factory: pytest.TempPathFactory, fresh_clients: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[SeaweedFS]:
-    """A server of its own, which may be killed."""
-    weed = SeaweedFS(tmp_path_factory.mktemp("own-server"))
-    weed.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", weed.server.endpoint)
-    yield weed
-    fresh_clients()
-    weed.kill()
-    weed.remove()
 
 
 def killed_amid(weed: SeaweedFS, store: str, away_s: float) -> threading.Thread:

@@ -8,7 +8,6 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -184,20 +183,6 @@ def test_no_fault_takes_a_decision_away_that_was_told_to_be_kept(
     }
     assert kept == told
     assert proxy.faults()[kind] > 5
-
-
-@pytest.fixture
-def weed(
-    tmp_path_factory: pytest.TempPathFactory, fresh_clients: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> Any:
-    """A server of its own, which may be killed."""
-    weed = SeaweedFS(tmp_path_factory.mktemp("own-server"))
-    weed.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", weed.server.endpoint)
-    yield weed
-    fresh_clients()
-    weed.kill()
-    weed.remove()
 
 
 def test_a_page_bears_that_the_store_dies_and_starts_again(weed: SeaweedFS, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def scored(audio: str, model: str, results: str, happens: Callable[[], None] = l
     provenance = Provenance(bundle.digest, bundle.recipe.digest)
     targets = list_targets([audio])
     plan = plan_scoring(targets, done_keys(results, provenance), provenance)
-    score_batches.fn(model, bundle.digest, results, Meanwhile(plan, happens), None)  # type: ignore[arg-type]
+    score_batches.fn(model, bundle.digest, results, Meanwhile(plan, happens), None)
     assert count_listed(results, provenance, plan.keys).states.total() == len(targets)
     return targets, plan.n_recordings
 

@@ -162,7 +162,7 @@ class TestNothingIsLeft:
 
     def abandoned(self, results: Iterator[Any]) -> None:
         next(results)
-        results.close()  # type: ignore[attr-defined]
+        results.close()
 
     def failed(self, results: Iterator[Any]) -> None:
         with pytest.raises(ValueError, match="bad"):

@@ -16,12 +16,12 @@ _N_BYTES = 2 * round(SR * DURATION_S)
 def _cut(name: str, made: str, n_bytes: int, **expected: object) -> Kind:
     """The first bytes of a 16-bit WAV."""
     make = content(lambda rng: wav(sound(rng))[:n_bytes])
-    return Kind(name=name, file="a.wav", made=made, make=make, **expected)  # type: ignore[arg-type]
+    return Kind(name=name, file="a.wav", made=made, make=make, **expected)
 
 
 def _of(name: str, made: str, make: Callable[[np.random.Generator], bytes], **expected: object) -> Kind:
     file = str(expected.pop("file", "a.wav"))
-    return Kind(name=name, file=file, made=made, make=content(make), **expected)  # type: ignore[arg-type]
+    return Kind(name=name, file=file, made=made, make=content(make), **expected)
 
 
 _UNREADABLE = {"state": "unreadable", "reason": "no decoder takes it", "decided": "header"}

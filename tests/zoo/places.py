@@ -98,7 +98,7 @@ def _folder_of_names(path: Path, rng: np.random.Generator) -> None:
 
 def _special(name: str, file: str, made: str, make: Make, state: str = "ok", reason: str = "", **more: object) -> Kind:
     decided = "listing" if state == "not listed" else "samples" if state == "ok" else "header"
-    return Kind(name=name, file=file, made=made, make=make, state=state, reason=reason, decided=decided, **more)  # type: ignore[arg-type]
+    return Kind(name=name, file=file, made=made, make=make, state=state, reason=reason, decided=decided, **more)
 
 
 SPECIAL = (
@@ -129,7 +129,7 @@ SPECIAL = (
 
 
 def _later(name: str, made: str, later: Callable[[Path], object], **expected: object) -> Kind:
-    return Kind(name=name, file="a.wav", made=made, make=_good, later=lambda p: later(p) and None, **expected)  # type: ignore[arg-type]
+    return Kind(name=name, file="a.wav", made=made, make=_good, later=lambda p: later(p) and None, **expected)
 
 
 def _to_pipe(path: Path) -> None:

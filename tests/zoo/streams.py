@@ -26,7 +26,7 @@ def _mp3(rng: np.random.Generator) -> bytes:
 
 
 def _of(name: str, file: str, made: str, make: Callable[[np.random.Generator], bytes], **expected: object) -> Kind:
-    return Kind(name=name, file=file, made=made, make=content(make), **expected)  # type: ignore[arg-type]
+    return Kind(name=name, file=file, made=made, make=content(make), **expected)
 
 
 def _flac_flipped(place: float) -> Callable[[np.random.Generator], bytes]:

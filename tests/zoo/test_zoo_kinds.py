@@ -93,7 +93,7 @@ def test_it_is_no_row_and_a_folder_of_nothing_else_is_a_mistake(kind: Kind, plac
     assert path.is_file()
     for make in (build_manifest, list_targets):
         with pytest.raises(ManifestError, match="no audio in"):
-            make([str(place)])  # type: ignore[operator]
+            make([str(place)])
 
 
 @pytest.mark.parametrize(("container", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16")])

@@ -29,7 +29,7 @@ def _with_value(value: float, subtype: str, n_channels: int = 1) -> Kind:
 
 def _sound_of(name: str, made: str, y: Samples, subtype: str = "PCM_16", **expected: str) -> Kind:
     make = content(lambda _: encoded(y, "WAV", subtype))
-    return Kind(name=name, file="a.wav", made=made, make=make, read_s=len(y) / SR, **expected)  # type: ignore[arg-type]
+    return Kind(name=name, file="a.wav", made=made, make=make, read_s=len(y) / SR, **expected)
 
 
 def _antiphase(rng: np.random.Generator) -> bytes:

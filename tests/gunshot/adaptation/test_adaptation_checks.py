@@ -23,7 +23,7 @@ def rows_of(label: list[int], source: list[str], measure: str = "recall") -> Che
     n = len(label)
     x = np.zeros((n, 1, 1), dtype=np.float32)
     group = np.asarray([f"g{i}" for i in range(n)])
-    return CheckRows("held out", x, np.asarray(label, np.int8), np.asarray(source), group, measure)  # type: ignore[arg-type]
+    return CheckRows("held out", x, np.asarray(label, np.int8), np.asarray(source), group, measure)
 
 
 def scores(shots: list[float], others: list[float]) -> np.ndarray:

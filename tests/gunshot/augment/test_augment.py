@@ -94,4 +94,4 @@ def test_a_rule_that_cannot_be_is_refused(values: dict[str, object]) -> None:
 
 def test_a_rule_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        AugmentRule().seed = 3  # type: ignore[misc]
+        AugmentRule().seed = 3

@@ -76,7 +76,7 @@ def test_description_says_size_licence_and_use(dataset: Dataset) -> None:
 )
 def test_a_checksum_of_the_wrong_form_is_refused(algorithm: str, hexdigest: str) -> None:
     with pytest.raises(ParameterError, match="hexdigest must be"):
-        Checksum(algorithm, hexdigest)  # type: ignore[arg-type]
+        Checksum(algorithm, hexdigest)
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_a_checksum_of_the_wrong_form_is_refused(algorithm: str, hexdigest: str)
 )
 def test_an_entry_that_would_be_unsafe_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        dataclasses.replace(CATALOGUE[0], **change)  # type: ignore[arg-type]
+        dataclasses.replace(CATALOGUE[0], **change)

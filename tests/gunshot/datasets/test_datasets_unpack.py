@@ -26,7 +26,7 @@ def _zip(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def _tar(path: Path, members: dict[str, bytes], mode: str = "w:gz", extra: tarfile.TarInfo | None = None) -> Path:
-    with tarfile.open(path, mode) as file:  # type: ignore[call-overload]
+    with tarfile.open(path, mode) as file:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -84,7 +84,7 @@ def test_a_member_that_would_leave_the_target_refuses_the_archive(tmp_path: Path
     _zip(archive, members) if kind == "zip" else _tar(archive, members)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(DatasetError, match="must stay inside its folder"):
-        unpack(archive, folder / "files", kind=kind, limit_bytes=LIMIT)  # type: ignore[arg-type]
+        unpack(archive, folder / "files", kind=kind, limit_bytes=LIMIT)
     _assert_nothing_left(folder)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -122,7 +122,7 @@ def test_a_bomb_is_stopped_at_the_limit(tmp_path: Path, kind: str) -> None:
     # a zip says beforehand what it holds
     got = str(5 * (LIMIT // 3)) if kind == "zip" else r"\d+"
     with pytest.raises(DatasetError, match=f"must unpack to at most {LIMIT} bytes; got {got} or more"):
-        unpack(archive, tmp_path / "files", kind=kind, limit_bytes=LIMIT)  # type: ignore[arg-type]
+        unpack(archive, tmp_path / "files", kind=kind, limit_bytes=LIMIT)
     _assert_nothing_left(tmp_path)
 
 
@@ -154,7 +154,7 @@ def test_a_damaged_archive_is_named_as_such(tmp_path: Path, kind: str, mode: str
     ):
         archive.write_bytes(damaged)
         with pytest.raises(DatasetError, match=f"must be a whole {kind} archive"):
-            unpack(archive, tmp_path / "files", kind=kind, limit_bytes=LIMIT)  # type: ignore[arg-type]
+            unpack(archive, tmp_path / "files", kind=kind, limit_bytes=LIMIT)
         _assert_nothing_left(tmp_path)
 
 

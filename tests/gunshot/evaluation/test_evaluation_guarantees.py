@@ -147,7 +147,7 @@ def true_loss(point: OperatingPoint, kind: str, spread: float) -> float:
 def n_broken(choose: Callable[[ScoredRows], OperatingPoint], kind: str, limit: float, **sizes: float) -> int:
     """Over many draws, how often the chosen threshold loses more than the limit in truth."""
     rng = np.random.default_rng(7)
-    points = (choose(rows(rng, **sizes)) for _ in range(N_DRAWS))  # type: ignore[arg-type]
+    points = (choose(rows(rng, **sizes)) for _ in range(N_DRAWS))
     return sum(true_loss(point, kind, sizes.get("spread", 1.0)) > limit for point in points)
 
 
@@ -162,7 +162,7 @@ class TestPromise:
     def test_it_is_broken_at_most_one_time_in_twenty(
         self, kind: str, n_groups: int, size: int, spread: float, limit: float
     ) -> None:
-        rule = PointRule(kind, limit)  # type: ignore[arg-type]
+        rule = PointRule(kind, limit)
 
         def choose(held: ScoredRows) -> OperatingPoint:
             point = choose_point(held, rule)
@@ -218,7 +218,7 @@ class TestHonesty:
     ) -> None:
         """By brute force over all cuts: none beyond the chosen one has a bound within the limit."""
         held = rows(np.random.default_rng(seed), n_groups, size=2)
-        point = choose_point(held, PointRule(kind, limit))  # type: ignore[arg-type]
+        point = choose_point(held, PointRule(kind, limit))
         needed = units_needed(limit)
         assert needed is not None
         assert (point.guarantee is not None) == (n_groups >= needed)

@@ -113,9 +113,9 @@ class TestLeaveOneSourceOut:
 
     def test_what_is_asked_for_is_checked(self) -> None:
         with pytest.raises(ParameterError, match="rows must be one of all, gunshots, others; got 'positives'"):
-            list(leave_one_source_out([1], ["range"], ["a"], ["train"], "positives"))  # type: ignore[arg-type]
+            list(leave_one_source_out([1], ["range"], ["a"], ["train"], "positives"))
         with pytest.raises(ParameterError, match="rows must be one of"):
-            hold_out_source("range", [1], ["range"], ["a"], ["train"], "positives")  # type: ignore[arg-type]
+            hold_out_source("range", [1], ["range"], ["a"], ["train"], "positives")
         with pytest.raises(ParameterError, match=r"one value a row each; got .*'splits': 2"):
             list(leave_one_source_out([1], ["range"], ["a"], ["train", "test"]))
 

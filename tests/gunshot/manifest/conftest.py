@@ -45,7 +45,7 @@ def columns_of() -> Callable[..., list[tuple[object, ...]]]:
     """Some columns of a manifest as tuples, a tuple a row."""
 
     def columns(table: object, *names: str) -> list[tuple[object, ...]]:
-        rows: Sequence[dict[str, object]] = table.to_pylist()  # type: ignore[attr-defined]
+        rows: Sequence[dict[str, object]] = table.to_pylist()
         return [tuple(row[name] for name in names) for row in rows]
 
     return columns

@@ -231,7 +231,7 @@ class TestMissingParts:
         """And no other."""
         small = replace(content, models=(), default_model=None, misses=(), false_alarms=(), sections=())
         full = ["dataset", "distortion", "recordings", "failures", "provenance"]
-        assert sections(render_report(replace(small, **{part: empty}))) == [s for s in full if s != section]  # type: ignore[arg-type]
+        assert sections(render_report(replace(small, **{part: empty}))) == [s for s in full if s != section]
 
     def test_one_model_with_counts_only(self) -> None:
         """Without rows there are figures but no curves."""

@@ -76,7 +76,7 @@ class TestCurves:
     def test_a_perfect_model_and_a_constant_one(self, curve: str) -> None:
         """The ends of the scales can be drawn."""
         rows = [(LABEL, LABEL.astype(float)), (LABEL, np.full(200, 0.5))]
-        svg = curve_svg(curve, rows, [(1.0, 0.0), (1.0, 1.0)], name="x")  # type: ignore[arg-type]
+        svg = curve_svg(curve, rows, [(1.0, 0.0), (1.0, 1.0)], name="x")
         assert "var(--series-1)" in svg
         assert "nan" not in svg.lower()
 

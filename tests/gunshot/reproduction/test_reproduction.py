@@ -385,7 +385,7 @@ def test_small_sets_can_be_reproduced_too(tmp_path: Path, store_of_clips: Callab
 def test_the_network_itself_is_trained(small_store: str, tmp_path: Path) -> None:
     """The paper's network, both kinds of training rows: it learns, and a second training gives the same figures."""
     for data in ("original", "augmented"):
-        cell = Cell("paper-cnn", data, "random", 2, 0)  # type: ignore[arg-type]
+        cell = Cell("paper-cnn", data, "random", 2, 0)
         epochs: list[Any] = []
         first = run_cell(small_store, str(tmp_path / "a"), cell, epochs.append)
         assert [epoch.number for epoch in epochs] == [1, 2] == [epoch["number"] for epoch in first["history"]]

@@ -233,7 +233,7 @@ class TestCsv:
     def test_a_file_name_is_never_a_formula(self, tmp_path: Path, name: str) -> None:
         write_batch(str(tmp_path), "one", [detection(name)], [recording(name, reason=name)])
         for kind in ("detections", "recordings"):
-            write_csv(str(tmp_path), kind)  # type: ignore[arg-type]
+            write_csv(str(tmp_path), kind)
             (row,) = cells(tmp_path / f"{kind}.csv")
             assert row["path"] == "'" + name
             assert not any(cell[:1] in set("=+-@\t\r") for cell in row.values())

@@ -178,8 +178,8 @@ def run_and_kill(results: Path, step: int) -> int:
 
             return call
 
-        merging_module.write_bytes = counted(merging_module.write_bytes)  # type: ignore[attr-defined]
-        merging_module.delete = counted(merging_module.delete)  # type: ignore[attr-defined]
+        merging_module.write_bytes = counted(merging_module.write_bytes)
+        merging_module.delete = counted(merging_module.delete)
         try:
             merge_objects(str(results))
         finally:

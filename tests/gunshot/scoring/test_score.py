@@ -349,7 +349,7 @@ class TestPlan:
     def test_done_for_another_model_recipe_or_rule_is_not_done(self, change: dict[str, str]) -> None:
         items = some_targets(1)
         assert planned(items, keys_of(items)) == []
-        assert len(planned(items, keys_of(items, replace(WITH, **change)))) == 1  # type: ignore[arg-type]
+        assert len(planned(items, keys_of(items, replace(WITH, **change)))) == 1
 
     def test_done_with_other_content_is_not_done(self) -> None:
         (item,) = some_targets(1)
@@ -406,7 +406,7 @@ class TestLedger:
             thresholds[chosen.digest] = chosen.operating_point.threshold
         assert sorted(thresholds.values()) == [0.5, 0.75]
         for kind in ("recordings", "detections"):
-            rows = read_table(results, kind).to_pylist()  # type: ignore[arg-type]
+            rows = read_table(results, kind).to_pylist()
             assert {row["model_digest"]: row["threshold"] for row in rows} == thresholds
         assert read_table(results, "recordings").num_rows == 6
 

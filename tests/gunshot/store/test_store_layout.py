@@ -54,7 +54,7 @@ def test_arrays_have_the_shapes_of_the_recipe_and_a_shard_a_partition(
         assert array.shards == (header.shard_rows, *shape)
         assert array.chunks == (CHUNK_ROWS, *shape)
         assert array.dtype == "float32"
-        assert array.metadata.dimension_names == names[name]  # type: ignore[union-attr]
+        assert array.metadata.dimension_names == names[name]
 
 
 def test_the_manifest_lies_in_row_groups_of_a_partition_each(
@@ -87,7 +87,7 @@ def test_a_template_broken_off_is_no_store_and_is_taken_up_again(
     def create_until(store: object, *, name: str, **options: Any) -> object:
         if broken_at == "manifest" or name == broken_at:
             raise KilledError
-        return create(store, name=name, **options)  # type: ignore[arg-type]
+        return create(store, name=name, **options)
 
     def killed(*_: object, **__: object) -> None:
         raise KilledError
@@ -106,7 +106,7 @@ def test_a_template_broken_off_is_no_store_and_is_taken_up_again(
     header = prepare_store(uri, manifest(200, label=0), recipe)
     assert read_header(uri) == header
     assert header.n_rows == 200
-    assert zarr.open_group(uri, mode="r")["waveform"].shape[0] == 200  # type: ignore[union-attr]
+    assert zarr.open_group(uri, mode="r")["waveform"].shape[0] == 200
     assert read_manifest(f"{uri}/manifest.parquet").equals(manifest(200, label=0))
     assert len(missing_partitions(header)) == len(header.partitions)
 

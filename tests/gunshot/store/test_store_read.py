@@ -85,7 +85,7 @@ def test_each_shard_is_read_once(shared_store: FeatureStore, monkeypatch: pytest
 
     def counted(array: zarr.Array, selection: object) -> object:
         asked.append(selection)
-        return get(array, selection)  # type: ignore[arg-type]
+        return get(array, selection)
 
     monkeypatch.setattr(zarr.Array, "__getitem__", counted)
     shared_store.waveforms([100, 3, 149, 99, 5, 3])

@@ -76,7 +76,7 @@ def test_the_checksum_is_that_of_what_is_read_back(header: StoreHeader, content:
     group = zarr.open_group(header.uri, mode="r")
     for partition in header.partitions:
         rows = slice(partition.start, partition.stop)
-        arrays = {name: np.asarray(group[name][rows]) for name in ARRAYS}  # type: ignore[index]
+        arrays = {name: np.asarray(group[name][rows]) for name in ARRAYS}
         recorded = recorded_checksums(read_record(header, partition.index))
         assert recorded == {name: checksum(array) for name, array in arrays.items()}
 

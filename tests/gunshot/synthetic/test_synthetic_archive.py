@@ -202,4 +202,4 @@ def test_wrong_arguments_are_refused(tmp_path: Path, wrong: dict[str, object], m
         **wrong,
     }
     with pytest.raises(ParameterError, match=message):
-        write_archive(tmp_path, **arguments)  # type: ignore[arg-type]
+        write_archive(tmp_path, **arguments)

@@ -183,4 +183,4 @@ def test_sound_rises_where_the_conditions_say() -> None:
 def test_wrong_numbers_are_refused(tmp_path: Path, wrong: dict[str, object], message: str) -> None:
     arguments: dict[str, object] = {"n_gunshots": 1, "n_others": 1, **wrong}
     with pytest.raises(ParameterError, match=message):
-        write_corpus(tmp_path, **arguments)  # type: ignore[arg-type]
+        write_corpus(tmp_path, **arguments)

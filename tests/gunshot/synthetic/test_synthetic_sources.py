@@ -149,7 +149,7 @@ def test_aimed_shots_are_slower(seed: int) -> None:
 
 
 def test_unknown_way_of_firing_is_refused() -> None:
-    wrong: Firing = "salvo"  # type: ignore[assignment]
+    wrong: Firing = "salvo"
     with pytest.raises(ParameterError, match="firing must be single, series or burst; got 'salvo'"):
         firing_times(wrong, np.random.default_rng(0))
 

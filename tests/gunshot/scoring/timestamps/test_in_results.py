@@ -71,5 +71,5 @@ def test_results_of_before_there_were_places_are_read(target: Target, matched_bu
         buffer = io.BytesIO()
         pq.write_table(old, buffer)
         write_bytes(uri, buffer.getvalue())
-        values: dict[str, Any] = read_table(results, kind).to_pylist()[0]  # type: ignore[arg-type]
+        values: dict[str, Any] = read_table(results, kind).to_pylist()[0]
         assert (values["site"], values["recorder"], values["time_uncertainty_s"]) == ("", "", None)

@@ -19,11 +19,11 @@ EAST = timezone(timedelta(hours=2))
 
 
 def head(*times: tuple[datetime | None, str], **rest: object) -> RecorderMetadata:
-    return RecorderMetadata(tuple(WrittenTime(time, source, "raw") for time, source in times), **rest)  # type: ignore[arg-type]
+    return RecorderMetadata(tuple(WrittenTime(time, source, "raw") for time, source in times), **rest)
 
 
 def table(**columns: object) -> Deployments:
-    return Deployments((Deployment(**{"path": "*"} | columns),))  # type: ignore[arg-type]
+    return Deployments((Deployment(**{"path": "*"} | columns),))
 
 
 def test_guano_with_an_offset_goes_before_all() -> None:
