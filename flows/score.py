@@ -19,6 +19,7 @@ from gunshot.scoring.job import ScoringJob, prepare_scoring
 from gunshot.scoring.morning import Morning, tell_morning
 from gunshot.scoring.plan import ScoringPlan
 from gunshot.scoring.results import count_listed, write_csv
+from gunshot.scoring.results.tries import MOST_TRIES
 from gunshot.scoring.rule import ScoringRule
 from gunshot.storage import delete_leftovers, lease
 from tasks import artifacts
@@ -41,6 +42,8 @@ class ScoreSummary:
         Where the tables are.
     n_listed, n_scored : int
         Recordings found, and of them scored by this run; the rest was done.
+    n_again : int
+        Of those scored, recordings that earlier runs had tried in vain.
     states : dict
         Listed recordings by state; they add up to `n_listed`.
     n_detections : int
@@ -72,6 +75,7 @@ class ScoreSummary:
     n_unknown: int = 0
     throughput: Throughput | None = None
     morning: Morning | None = None
+    n_again: int = 0
 
 
 class ScoreParameters(FlowParameters):
@@ -93,6 +97,9 @@ class ScoreParameters(FlowParameters):
     )
     file_limit_s: float = field(
         "Longest time for a recording, and for each hour of a long one [s].", default=300.0, gt=0
+    )
+    max_tries: int = field(
+        "Runs that try a recording which timed out, killed its worker or could not be read.", default=MOST_TRIES, ge=1
     )
     settle_s: float = field(
         "Leave local files that were changed within so many seconds: somebody may still be writing them [s].",
@@ -151,11 +158,11 @@ def score(given: ScoreParameters) -> ScoreSummary | ScoringEstimate:
     model = resolve_model(given.model)
     job = prepare_scoring(given.inputs, model, rule, **asked)
     if given.plan:
-        estimate = plan_run(job, given.out, *where)
+        estimate = plan_run(job, given.out, *where, most_tries=given.max_tries)
         show_estimate(estimate)
         return estimate
     with lease(given.out, wait_s=given.wait_s, say=artifacts.say) as held:
-        work, throughput = job.plan(given.out), None
+        work, throughput = job.plan(given.out, given.max_tries), None
         if work.n_recordings:
             with open_cluster(*where) as address:
                 throughput = score_batches(
@@ -173,7 +180,13 @@ def score(given: ScoreParameters) -> ScoreSummary | ScoringEstimate:
 
 
 def plan_run(
-    job: ScoringJob, out: str, workers: int | None = None, scheduler: str | None = None, cluster: str | None = None
+    job: ScoringJob,
+    out: str,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    cluster: str | None = None,
+    *,
+    most_tries: int = MOST_TRIES,
 ) -> ScoringEstimate:
     """Say what a run would do; nothing is written.
 
@@ -187,6 +200,8 @@ def plan_run(
         Of this machine, one a core if not given.
     scheduler, cluster : str, optional
         How many workers these have is not known: the time is then that of one.
+    most_tries : int
+        Runs that try a recording which fails in a way that may pass.
 
     Returns
     -------
@@ -195,7 +210,7 @@ def plan_run(
     """
     elsewhere = scheduler is not None or cluster is not None
     n_workers = 1 if elsewhere else len(sched_getaffinity(0)) if workers is None else max(1, workers)
-    return estimate_scoring(job.plan(out), job.period, job.bundle, job.rule, workers=n_workers)
+    return estimate_scoring(job.plan(out, most_tries), job.period, job.bundle, job.rule, workers=n_workers)
 
 
 def _show(summary: ScoreSummary) -> None:
@@ -235,4 +250,5 @@ def _summary(out: str, job: ScoringJob, plan: ScoringPlan, throughput: Throughpu
         job.period.n_unknown,
         throughput,
         tell_morning(out, job.bundle, job.rule, job.deployments),
+        plan.n_again,
     )

@@ -98,14 +98,15 @@ class Apart(Generic[Item, Answer]):
         Raises
         ------
         AudioError
-            ``unreadable`` if the child has died of it twice, ``timed out`` if it took too long.
+            ``unreadable`` if the child has died of it twice, ``timed out`` if it took too long; both may pass.
         """
         for _ in range(_DEATHS):
             try:
                 return self._ask(item, limit_s)
             except EOFError as error:
                 how = str(error)
-        raise AudioError("unreadable", f"the process that decoded it died {_DEATHS} times ({how}): set aside")
+        # may pass: a machine that is short of memory kills as well
+        raise AudioError("unreadable", f"the process that decoded it died {_DEATHS} times ({how}): set aside", True)
 
     def _ask(self, item: Item, limit_s: float) -> Answer:
         """As `ask`; EOFError if the child dies of it."""
@@ -115,7 +116,7 @@ class Apart(Generic[Item, Answer]):
             self._connection.send(item)
             if not self._connection.poll(limit_s):
                 self._stop()
-                raise AudioError("timed out", f"not decoded within {limit_s:g} s")
+                raise AudioError("timed out", f"not decoded within {limit_s:g} s", may_pass=True)
             answer = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise EOFError(self._stop()) from None

@@ -74,16 +74,19 @@ class AudioError(GunshotError, OSError):
         The state that the ledger or the store records for it.
     reason : str
         One line that says why, for a person.
+    may_pass : bool
+        Whether it says less of the recording than of the moment: another try may read it.
     """
 
-    def __init__(self, state: FailureState, reason: str) -> None:
+    def __init__(self, state: FailureState, reason: str, may_pass: bool = False) -> None:
         super().__init__(reason)
         self.state = state
         self.reason = reason
+        self.may_pass = may_pass
 
-    def __reduce__(self) -> tuple[type[AudioError], tuple[str, str]]:
-        """Travel between processes with both fields (OSError would keep only one)."""
-        return (type(self), (self.state, self.reason))
+    def __reduce__(self) -> tuple[type[AudioError], tuple[str, str, bool]]:
+        """Travel between processes with all fields (OSError would keep only one)."""
+        return (type(self), (self.state, self.reason, self.may_pass))
 
 
 class StorageError(GunshotError, OSError):

@@ -79,8 +79,8 @@ def score_batches(
     run_id : str
         Which run does it.
     file_limit_s : float
-        Longest time for one recording on a worker, and for each hour of a long one [s]. Without workers there is no
-        limit: nothing would be left to end the process that hangs.
+        Longest time for one recording, and for each hour of a long one [s]. Without workers it holds only for what was
+        tried in vain before: nothing would be left to end the process that hangs on another.
     deployments : Deployments
         Where recorders stood, and how their clocks ran.
 
@@ -91,10 +91,9 @@ def score_batches(
     """
     began, read_s, n_recordings = perf_counter(), 0.0, 0
     with stage("score", plan.n_recordings, "recordings") as advance:
-        limit_s = None if scheduler is None else file_limit_s
         work = partial(
             score_batch, bundle, digest, results, operating_point=operating_point, rule=rule, run_id=run_id,
-            file_limit_s=limit_s, deployments=deployments,
+            file_limit_s=file_limit_s, may_end=scheduler is not None, deployments=deployments,
         )  # fmt: skip
         # a recording that kills its worker, or is killed for taking too long, is found in a process apart
         for outcome in fan_out(scheduler, work, plan, after_deaths=partial(work, apart=True)):

@@ -43,6 +43,14 @@ __all__ = ["score"]
     help="Longest time for one recording, and for each hour of a long one.",
 )
 @click.option(
+    "--max-tries",
+    type=int,
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Runs that try a recording which timed out, killed its worker or could not be read.",
+)
+@click.option(
     "--settle-s",
     type=float,
     default=0.0,
@@ -96,6 +104,7 @@ def score(
     summary = run(inputs=list(inputs), **parameters, **period)
     lines = [
         f"{summary.n_listed} recordings = {said_states(summary.states)}; {summary.n_scored} scored now",
+        *([f"{summary.n_again} of them tried again: earlier runs did not get through them"] if summary.n_again else []),
         *said_failures(summary.failures),
         *([f"{summary.n_left} left for the next run: changed a moment ago"] if summary.n_left else []),
         *([f"{summary.n_outside} outside of the period"] if summary.n_outside else []),
@@ -116,5 +125,5 @@ def _plan_score(inputs: list[str], rule: Any, as_json: bool, parameters: dict[st
     asked = ("operating_point", "settle_s", "deployments", "since", "until")
     job = prepare_scoring(inputs, parameters["model"], rule, **{name: parameters[name] for name in asked})
     where = (parameters[name] for name in ("workers", "scheduler", "cluster"))
-    estimate = plan_run(job, parameters["out"], *where)
+    estimate = plan_run(job, parameters["out"], *where, most_tries=parameters["max_tries"])
     finish(estimate, estimate.lines(), as_json)

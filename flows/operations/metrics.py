@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from flows.operations.server import connect
 from flows.operations.specification import TAG
 from gunshot.errors import GunshotError
-from gunshot.scoring.results.objects import tables
+from gunshot.scoring.results import endings
 
 __all__ = ["METRICS", "GunshotCollector"]
 
@@ -89,7 +89,7 @@ def _add_results(families: dict[str, GaugeMetricFamily], uri: str) -> None:
 
     states: Counter[str] = Counter()
     listened_s, n_detections, newest = 0.0, 0, None
-    for _, table in tables(uri, "recordings", _COLUMNS):
+    for _, table in endings(uri, _COLUMNS):
         states.update(table.column("state").to_pylist())
         listened_s += pc.sum(table.column("read_s")).as_py() or 0.0
         n_detections += pc.sum(table.column("n_detections")).as_py() or 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from gunshot.errors import AudioError, StorageError, TransientStorageError
 from gunshot.storage import is_remote
 
-__all__ = ["Content", "open_content"]
+__all__ = ["Content", "LocalFile", "open_content"]
 
 
 class Content(io.BytesIO):
@@ -35,7 +35,38 @@ class Content(io.BytesIO):
             return self.tell()
 
 
-def open_content(uri: str, fetch: Callable[[str], bytes]) -> tuple[Content | io.FileIO, int]:
+class LocalFile(io.FileIO):
+    """A local file, opened to be read; a disk that fails is one recording's fault, and may pass."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as `io.FileIO` does.
+
+        Parameters
+        ----------
+        size : int, optional
+            At most so many bytes; all if not given.
+
+        Returns
+        -------
+        bytes
+            Empty at the end.
+
+        Raises
+        ------
+        AudioError
+            ``unreadable`` if the disk fails.
+        """
+        try:
+            return super().read(-1 if size is None else size)
+        except OSError as error:
+            raise _not_read(error) from error
+
+
+def _not_read(error: OSError) -> AudioError:
+    return AudioError("unreadable", error.strerror or str(error), may_pass=True)
+
+
+def open_content(uri: str, fetch: Callable[[str], bytes]) -> tuple[Content | LocalFile, int]:
     """Open a recording: a local file as it is, an object fetched whole.
 
     Parameters
@@ -47,7 +78,7 @@ def open_content(uri: str, fetch: Callable[[str], bytes]) -> tuple[Content | io.
 
     Returns
     -------
-    file : Content or FileIO
+    file : Content or LocalFile
         To be decoded, and closed.
     size : int
         Of it [bytes].
@@ -55,7 +86,7 @@ def open_content(uri: str, fetch: Callable[[str], bytes]) -> tuple[Content | io.
     Raises
     ------
     AudioError
-        ``unreadable`` if it is no regular file, or may not be read.
+        ``unreadable`` if it is no regular file, or may not be read; the latter may pass.
     TransientStorageError
         If the store failed for the moment.
     """
@@ -67,10 +98,10 @@ def open_content(uri: str, fetch: Callable[[str], bytes]) -> tuple[Content | io.
         status = path.stat()
         if not stat_flags.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
             raise AudioError("unreadable", "not a regular file")
-        return io.FileIO(path), status.st_size
+        return LocalFile(path), status.st_size
     except (AudioError, TransientStorageError):  # the store's fault, not the file's: tried again, never recorded
         raise
     except StorageError as error:
-        raise AudioError("unreadable", str(error)) from error
+        raise AudioError("unreadable", str(error), may_pass=True) from error
     except OSError as error:
-        raise AudioError("unreadable", error.strerror or str(error)) from error
+        raise _not_read(error) from error

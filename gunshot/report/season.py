@@ -34,9 +34,10 @@ from gunshot.review.labels import agreed
 from gunshot.review.queue import Item, check_archive, recording_uri
 from gunshot.review.service import ServiceFigures, service_figures
 from gunshot.review.sounds import Piece, cut_piece, picture_png
+from gunshot.scoring.failures import failures_by_reason
 from gunshot.scoring.hours import listening_hours
 from gunshot.scoring.incidents import detection_id, find_incidents
-from gunshot.scoring.morning import drift_sentences, failures_by_reason
+from gunshot.scoring.morning import drift_sentences
 from gunshot.scoring.nights import drift_of_nights, nights_table
 from gunshot.storage import write_bytes
 

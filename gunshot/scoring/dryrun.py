@@ -35,6 +35,8 @@ class ScoringEstimate:
     ----------
     n_listed, n_done, n_recordings : int
         Recordings of the period, and of them those that the ledger has and those that would be scored.
+    n_again : int
+        Of those to be scored, recordings that earlier runs have tried in vain.
     n_left, n_outside, n_unknown : int
         Files that may still be written to, recordings of another period, and recordings of `n_listed` whose start is
         not known before they are read.
@@ -53,6 +55,7 @@ class ScoringEstimate:
     n_listed: int
     n_done: int
     n_recordings: int
+    n_again: int
     n_left: int
     n_outside: int
     n_unknown: int
@@ -71,6 +74,7 @@ class ScoringEstimate:
             A few lines.
         """
         beside = [
+            (self.n_again, "of these tried again: earlier runs did not get through them"),
             (self.n_outside, "outside of the period"), (self.n_left, "left for the next run: changed a moment ago"),
             (self.n_unknown, "included although their start is not known before they are read"),
         ]  # fmt: skip
@@ -109,13 +113,15 @@ def estimate_scoring(
         At most 8 recordings are measured, and no further one is begun after a minute.
     """
     sizes = plan.sizes()
-    chosen = plan.take(np.unique(np.linspace(0, max(0, sizes.size - 1), min(_SAMPLE, sizes.size)).astype(np.int64)))
+    n_first = sizes.size - plan.n_again  # the others come last, and may hang
+    chosen = plan.take(np.unique(np.linspace(0, max(0, n_first - 1), min(_SAMPLE, n_first)).astype(np.int64)))
     n_measured, n_bytes, read_s, elapsed_s = _measured(chosen, bundle, rule)
     scale = float(sizes.sum()) / n_bytes if n_bytes else 0.0
     return ScoringEstimate(
         n_listed=len(period.targets),
         n_done=len(period.targets) - plan.n_recordings,
         n_recordings=plan.n_recordings,
+        n_again=plan.n_again,
         n_left=period.targets.n_left,
         n_outside=period.n_outside,
         n_unknown=period.n_unknown,

@@ -10,6 +10,7 @@ long as it exceeds the usual. Days are UTC, or the site's own where its time zon
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,13 +19,22 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 
-__all__ = ["GAP_TOLERANCE_S", "LISTENING_SCHEMA", "listening_hours"]
+__all__ = ["GAP_TOLERANCE_S", "HOURS_COLUMNS", "LISTENING_SCHEMA", "ListeningHours", "listening_hours"]
 
 GAP_TOLERANCE_S = 2.0
 """Recorders write whole seconds and start a moment late [s]."""
 
+HOURS_COLUMNS = (
+    "uri", "site", "recorder", "state", "start_utc", "time_uncertainty_s", "duration_s", "read_s", "silent_s",
+    "clipped_s", "n_detections",
+)  # fmt: skip
+"""Columns of the ledger that are read."""
+
+_AT_A_TIME = 10_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _USED = {"ok", "short", "silent"}
 _FIGURES = ("recorded_s", "listened_s", "silent_s", "clipped_s", "overlap_s", "missing_s", "gap_s")
 _COUNTS = ("n_recordings", "n_short", "n_failed", "n_gaps", "n_detections")
@@ -69,49 +79,92 @@ class _Days:
             start = end
 
 
+class ListeningHours:
+    """Listening hours of recordings that come in parts, in any order.
+
+    Parameters
+    ----------
+    time_zones : mapping of str to str, optional
+        IANA's names by site, such as `Deployments.time_zones` gives.
+    """
+
+    def __init__(self, time_zones: Mapping[str, str] | None = None) -> None:
+        self._time_zones = time_zones or {}
+        self._days: dict[_Recorder, _Days] = {}
+        self._spans: dict[_Recorder, array[float]] = {}
+
+    def add(self, recordings: pa.Table) -> None:
+        """Count recordings; of each that was heard and whose start is known, 32 bytes are held.
+
+        Parameters
+        ----------
+        recordings : pyarrow.Table
+            Of the ledger, of one model; columns that older results lack are taken as nothing.
+        """
+        names = [name for name in HOURS_COLUMNS if name in recordings.column_names]
+        for part in recordings.select(names).to_batches(max_chunksize=_AT_A_TIME):
+            for row in part.to_pylist():
+                self._add(row)
+
+    def _add(self, row: Row) -> None:
+        folder = "" if row.get("recorder") else row["uri"].rpartition("/")[0]
+        recorder = (row.get("site") or "", row.get("recorder") or "", folder)
+        if recorder not in self._days:
+            zone = ZoneInfo(self._time_zones.get(recorder[0], "UTC"))
+            self._days[recorder] = _Days(
+                zone, defaultdict(lambda: dict.fromkeys(_COUNTS, 0) | dict.fromkeys(_FIGURES, 0.0))
+            )
+            self._spans[recorder] = array("d")
+        start, read_s, total = row["start_utc"], row["read_s"], self._days[recorder].day(row["start_utc"])
+        _count(total, row)
+        if row["state"] not in _USED:
+            return
+        silent_s, clipped_s = _silent_s(row), row.get("clipped_s") or 0.0
+        if start is None:
+            total["recorded_s"] += read_s
+            total["silent_s"] += silent_s
+            total["listened_s"] += read_s - silent_s
+            total["clipped_s"] += clipped_s
+        elif read_s > 0:
+            # milliseconds since 1970 are whole numbers far below the first that a float does not hold
+            start_ms = (start - _EPOCH) // timedelta(milliseconds=1)
+            self._spans[recorder].extend((start_ms, read_s, silent_s, clipped_s))
+
+    def table(self) -> pa.Table:
+        """Sum up; nothing may be added afterwards.
+
+        Returns
+        -------
+        pyarrow.Table
+            With `LISTENING_SCHEMA`, by site, recorder, folder and day. A recorder without a name is told by its folder.
+        """
+        rows: list[Row] = []
+        for (site, recorder, folder), days in sorted(self._days.items(), key=lambda item: item[0]):
+            _add_gaps(days, _add_spans(days, self._spans[site, recorder, folder]))
+            for day in sorted(days.totals, key=lambda day: (day is None, day or date.min)):
+                where = {"site": site, "recorder": recorder, "folder": folder, "day": day, "time_zone": days.zone.key}
+                rows.append(where | days.totals[day])
+        return pa.Table.from_pylist(rows, schema=LISTENING_SCHEMA)
+
+
 def listening_hours(recordings: pa.Table, *, time_zones: Mapping[str, str] | None = None) -> pa.Table:
     """How long each recorder listened, day by day.
 
     Parameters
     ----------
     recordings : pyarrow.Table
-        Of the ledger, of one model; columns that older results lack are taken as nothing.
+        As for `ListeningHours.add`.
     time_zones : mapping of str to str, optional
-        IANA's names by site, such as `Deployments.time_zones` gives.
+        As for `ListeningHours`.
 
     Returns
     -------
     pyarrow.Table
-        With `LISTENING_SCHEMA`, by site, recorder, folder and day. A recorder without a name is told by its folder.
+        From `ListeningHours.table`.
     """
-    by_recorder: dict[_Recorder, list[Row]] = defaultdict(list)
-    for row in recordings.to_pylist():
-        folder = "" if row.get("recorder") else row["uri"].rpartition("/")[0]
-        by_recorder[(row.get("site") or "", row.get("recorder") or "", folder)].append(row)
-    rows: list[Row] = []
-    for (site, recorder, folder), members in sorted(by_recorder.items(), key=lambda item: item[0]):
-        zone = (time_zones or {}).get(site, "UTC")
-        totals = _totals(members, ZoneInfo(zone))
-        for day in sorted(totals, key=lambda day: (day is None, day or date.min)):
-            where = {"site": site, "recorder": recorder, "folder": folder, "day": day, "time_zone": zone}
-            rows.append(where | totals[day])
-    return pa.Table.from_pylist(rows, schema=LISTENING_SCHEMA)
-
-
-def _totals(members: list[Row], zone: ZoneInfo) -> dict[date | None, Row]:
-    days = _Days(zone, defaultdict(lambda: dict.fromkeys(_COUNTS, 0) | dict.fromkeys(_FIGURES, 0.0)))
-    for row in members:
-        _count(days.day(row["start_utc"]), row)
-        if row["start_utc"] is None and row["state"] in _USED:
-            total, read_s, silent_s = days.day(None), row["read_s"], _silent_s(row)
-            total["recorded_s"] += read_s
-            total["silent_s"] += silent_s
-            total["listened_s"] += read_s - silent_s
-            total["clipped_s"] += row.get("clipped_s") or 0.0
-    timed = [row for row in members if row["start_utc"] is not None and row["state"] in _USED and row["read_s"] > 0]
-    timed.sort(key=lambda row: (row["start_utc"], row["read_s"], row["uri"]))
-    _add_gaps(days, _add_spans(days, timed))
-    return days.totals
+    hours = ListeningHours(time_zones)
+    hours.add(recordings)
+    return hours.table()
 
 
 def _count(total: Row, row: Row) -> None:
@@ -130,18 +183,19 @@ def _silent_s(row: Row) -> float:
     return float(min(silent_s, row["read_s"]))
 
 
-def _add_spans(days: _Days, timed: list[Row]) -> list[tuple[datetime, datetime]]:
+def _add_spans(days: _Days, spans: array[float]) -> list[tuple[datetime, datetime]]:
     """Add what each recording covers that none before it does; gives the pauses between them."""
     pauses: list[tuple[datetime, datetime]] = []
     covered: datetime | None = None
-    for row in timed:
-        start, read_s = row["start_utc"], row["read_s"]
+    values = np.frombuffer(spans, dtype=np.float64).reshape(-1, 4)
+    for row in np.lexsort(values.T[::-1]):
+        start_ms, read_s, silent_s, clipped_s = values[row].tolist()
+        start = _EPOCH + timedelta(milliseconds=start_ms)
         stop = start + timedelta(seconds=read_s)
         if covered is not None and start > covered:
             pauses.append((covered, start))
         new = start if covered is None else min(max(start, covered), stop)
-        silent = _silent_s(row) / read_s
-        clipped = (row.get("clipped_s") or 0.0) / read_s
+        silent, clipped = silent_s / read_s, clipped_s / read_s
         shares = {"recorded_s": 1.0, "silent_s": silent, "listened_s": 1 - silent, "clipped_s": clipped}
         days.spread(start, new, {"overlap_s": 1.0})
         days.spread(new, stop, shares)

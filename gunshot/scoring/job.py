@@ -15,7 +15,8 @@ from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.scoring.keys import Provenance
 from gunshot.scoring.period import Period, in_period
 from gunshot.scoring.plan import ScoringPlan, plan_scoring
-from gunshot.scoring.results.ledger import done_keys
+from gunshot.scoring.results.ledger import known_keys
+from gunshot.scoring.results.tries import MOST_TRIES
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.targets import list_targets
 from gunshot.scoring.timestamps import Deployments, load_deployments
@@ -50,20 +51,23 @@ class ScoringJob:
         """With what they are scored, to the ledger."""
         return Provenance(self.bundle.digest, self.bundle.recipe.digest, self.rule.canonical)
 
-    def plan(self, results: str) -> ScoringPlan:
+    def plan(self, results: str, most_tries: int = MOST_TRIES) -> ScoringPlan:
         """Batches of what is not done.
 
         Parameters
         ----------
         results : str
             Where the ledger is, or will be.
+        most_tries : int
+            Runs that try a recording which fails in a way that may pass.
 
         Returns
         -------
         ScoringPlan
             The batches.
         """
-        return plan_scoring(self.period.targets, done_keys(results, self.provenance), self.provenance)
+        done, tried = known_keys(results, self.provenance, most_tries)
+        return plan_scoring(self.period.targets, done, self.provenance, tried)
 
 
 def prepare_scoring(

@@ -93,7 +93,7 @@ def contains(known: Keys, keys: Keys) -> NDArray[np.bool_]:
     return np.asarray(known[places] == keys)
 
 
-def batch_name(identities: Iterable[tuple[str, str]], provenance: Provenance) -> str:
+def batch_name(identities: Iterable[tuple[str, str]], provenance: Provenance, n_tries: int = 0) -> str:
     """Name of a batch, by what is in it.
 
     Parameters
@@ -102,10 +102,13 @@ def batch_name(identities: Iterable[tuple[str, str]], provenance: Provenance) ->
         Address and etag of its recordings.
     provenance : Provenance
         With what they are scored.
+    n_tries : int
+        Runs that have tried them in vain: what these wrote is not written over.
 
     Returns
     -------
     str
         16 hexadecimal digits.
     """
-    return hashlib.sha256(repr([*identities, provenance]).encode()).hexdigest()[:16]
+    parts = [*identities, provenance, *([n_tries] if n_tries else [])]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

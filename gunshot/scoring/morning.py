@@ -12,20 +12,25 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gunshot.models.bundle import Bundle
-from gunshot.scoring.hours import listening_hours
+from gunshot.scoring.failures import Failures
+from gunshot.scoring.hours import HOURS_COLUMNS, ListeningHours
 from gunshot.scoring.keys import Provenance
-from gunshot.scoring.nights import Drift, count_scores, drift_of_nights, nights_table
+from gunshot.scoring.nights import FOUND_COLUMNS, NIGHT_COLUMNS, Drift, Nights, count_scores
 from gunshot.scoring.results.csvfiles import csv_cell
-from gunshot.scoring.results.schemas import Kind
-from gunshot.scoring.results.tables import read_table
+from gunshot.scoring.results.objects import listed, read_parts, tables
+from gunshot.scoring.results.schemas import CANDIDATE_SCHEMA
+from gunshot.scoring.results.tries import endings
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.sample_table import SAMPLE_COLUMNS, sample_uri
 from gunshot.scoring.sampling import sample_below
@@ -33,14 +38,17 @@ from gunshot.scoring.timestamps import Deployments
 from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from gunshot.storage import absolute, exists, join, read_all, read_bytes, write_bytes
 
-__all__ = ["SAMPLE_ROWS", "Morning", "drift_sentences", "failures_by_reason", "tell_morning"]
+__all__ = ["SAMPLE_ROWS", "Morning", "drift_sentences", "tell_morning"]
 
 SAMPLE_ROWS = 50
 """Candidates below the threshold that a person is asked to check."""
 
 Row = dict[str, Any]
 
-_EXAMPLES = 3
+_PROVENANCE = ("model_digest", "recipe_digest", "rule")
+_RECORDED = tuple(dict.fromkeys([*NIGHT_COLUMNS, *HOURS_COLUMNS, "path", "reason", *_PROVENANCE]))
+_SAMPLED = ("uri", "etag", "channel", "onset_s", "score", "inclusion")
+_TABLES = 200
 
 
 @dataclass(frozen=True)
@@ -105,40 +113,64 @@ def tell_morning(results: str, bundle: Bundle, rule: ScoringRule, deployments: D
         If the tables cannot be read, or a file cannot be written.
     """
     provenance = Provenance(bundle.digest, bundle.recipe.digest, rule.canonical)
-    recordings, detections = (_of(results, kind, provenance) for kind in ("recordings", "detections"))
-    drifts = drift_of_nights(recordings, _training_counts(bundle))
-    nights = nights_table(recordings, detections)
-    states = {each["values"]: each["counts"] for each in pc.value_counts(recordings.column("state")).to_pylist()}
+    season = _Season(ListeningHours(deployments.time_zones()))
+    there = listed(results, "detections")
+    for name, parts in groupby(endings(results, _RECORDED), key=itemgetter(0)):
+        nights = season.add(_of(table, provenance) for _, table in parts)
+        if nights and name in there:  # detections lie under the name of their recordings
+            for table in read_parts(results, "detections", name, [*FOUND_COLUMNS, *_PROVENANCE]):
+                season.nights.add_detections(_of(table, provenance), nights)
+    drifts, by_night = season.nights.drifts(_training_counts(bundle)), season.nights.table()
     morning = Morning(
         results=results,
         model=bundle.name,
         model_digest=bundle.digest,
         rule=rule.canonical,
         totals={
-            "recordings": recordings.num_rows,
-            "states": dict(sorted(states.items())),
-            "detections": detections.num_rows,
-            "shots": sum(night["shots"] for night in nights),
-            "hours_listened": round(sum(night["hours listened"] for night in nights), 2),
+            "recordings": season.states.total(),
+            "states": dict(sorted(season.states.items())),
+            "detections": sum(night["detections"] for night in by_night),
+            "shots": sum(night["shots"] for night in by_night),
+            "hours_listened": round(sum(night["hours listened"] for night in by_night), 2),
         },
-        nights=nights,
-        failures=failures_by_reason(recordings),
-        listening=_plain(listening_hours(recordings, time_zones=deployments.time_zones()).to_pylist()),
+        nights=by_night,
+        failures=season.failures.rows(),
+        listening=_plain(season.hours.table().to_pylist()),
         drift=[_drift_row(drift) for drift in drifts],
         sentences=drift_sentences(drifts),
-        sample=_write_sample(results, _of(results, "candidates", provenance), bundle) if rule.sample else _NO_SAMPLE,
+        sample=_write_sample(results, provenance, bundle) if rule.sample else _NO_SAMPLE,
     )
     write_bytes(join(results, "summary.json"), (json.dumps(vars(morning), indent=1) + "\n").encode())
-    names = list(nights[0]) if nights else []
-    write_bytes(join(results, "nights.csv"), _csv(names, [[row[name] for name in names] for row in nights]))
+    names = list(by_night[0]) if by_night else []
+    write_bytes(join(results, "nights.csv"), _csv(names, [[row[name] for name in names] for row in by_night]))
     return morning
 
 
 _NO_SAMPLE: Row = {"path": "", "rows": 0, "labelled": 0}
 
 
-def _of(results: str, kind: Kind, provenance: Provenance) -> pa.Table:
-    table = read_table(results, kind)
+@dataclass
+class _Season:
+    """Sums over the recordings of a model and rule, object after object."""
+
+    hours: ListeningHours
+    nights: Nights = field(default_factory=Nights)
+    failures: Failures = field(default_factory=Failures)
+    states: Counter[str] = field(default_factory=Counter)
+
+    def add(self, recordings: Iterable[pa.Table]) -> dict[tuple[str, str], tuple[str, str]]:
+        """Count what an object of the ledger holds; gives the nights of recordings with detections."""
+        with_detections: dict[tuple[str, str], tuple[str, str]] = {}
+        for table in recordings:
+            with_detections |= self.nights.add(table)
+            self.hours.add(table)
+            self.failures.add(table)
+            for each in pc.value_counts(table.column("state")).to_pylist():
+                self.states[each["values"]] += each["counts"]
+        return with_detections
+
+
+def _of(table: pa.Table, provenance: Provenance) -> pa.Table:
     is_ours = pc.and_(
         pc.equal(table.column("model_digest"), provenance.model_digest),
         pc.and_(
@@ -152,30 +184,6 @@ def _of(results: str, kind: Kind, provenance: Provenance) -> pa.Table:
 def _training_counts(bundle: Bundle) -> Any:
     rows = bundle.validation_rows()
     return None if rows is None else count_scores(rows.score[rows.label == 0])
-
-
-def failures_by_reason(recordings: pa.Table) -> list[Row]:
-    """Recordings that are not ``ok``, by state and reason.
-
-    Parameters
-    ----------
-    recordings : pyarrow.Table
-        Of the ledger.
-
-    Returns
-    -------
-    list of dict
-        ``state``, ``reason``, ``recordings`` and ``examples``, the first three paths; the most frequent first.
-    """
-    groups: dict[tuple[str, str], list[str]] = {}
-    failed = recordings.filter(pc.not_equal(recordings.column("state"), "ok")).select(["state", "reason", "path"])
-    for state, reason, path in zip(*(column.to_pylist() for column in failed.columns), strict=True):
-        groups.setdefault((state, reason), []).append(path)
-    rows: list[Row] = [
-        {"state": state, "reason": reason, "recordings": len(paths), "examples": ", ".join(sorted(paths)[:_EXAMPLES])}
-        for (state, reason), paths in groups.items()
-    ]
-    return sorted(rows, key=lambda row: (-row["recordings"], row["state"], row["reason"]))
 
 
 def drift_sentences(drifts: Sequence[Drift]) -> list[str]:
@@ -228,7 +236,7 @@ def _plain(rows: list[Row]) -> list[Row]:
     ]
 
 
-def _write_sample(results: str, candidates: pa.Table, bundle: Bundle) -> Row:
+def _write_sample(results: str, provenance: Provenance, bundle: Bundle) -> Row:
     """Write the sample to check, unless a person has begun to."""
     uri = sample_uri(results)
     if exists(uri):
@@ -236,8 +244,8 @@ def _write_sample(results: str, candidates: pa.Table, bundle: Bundle) -> Row:
         labelled = sum(bool((row.get("label") or "").strip()) for row in there)
         if labelled or _is_reviewed(results):
             return {"path": uri, "rows": len(there), "labelled": labelled}
-    clip = bundle.recipe.clip
-    sample = sample_below(candidates, bundle.operating_point.threshold, SAMPLE_ROWS)
+    clip, threshold = bundle.recipe.clip, bundle.operating_point.threshold
+    sample = sample_below(_below(results, provenance, threshold), threshold, SAMPLE_ROWS)
     rows = [
         [
             absolute(row["uri"]),
@@ -249,6 +257,16 @@ def _write_sample(results: str, candidates: pa.Table, bundle: Bundle) -> Row:
     ]  # fmt: skip
     write_bytes(uri, _csv(SAMPLE_COLUMNS, rows))
     return {"path": uri, "rows": len(rows), "labelled": 0}
+
+
+def _below(results: str, provenance: Provenance, threshold: float) -> pa.Table:
+    """Candidates below the threshold."""
+    found = [CANDIDATE_SCHEMA.empty_table().select([*_SAMPLED, *_PROVENANCE])]
+    for _, table in tables(results, "candidates", [*_SAMPLED, *_PROVENANCE]):
+        found.append(_of(table.filter(pc.less(table.column("score"), threshold)), provenance))
+        if len(found) == _TABLES:  # small tables take more than their rows
+            found = [pa.concat_tables(found).combine_chunks()]
+    return pa.concat_tables(found).select(list(_SAMPLED)).combine_chunks()
 
 
 def _is_reviewed(results: str) -> bool:

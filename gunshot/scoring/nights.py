@@ -9,7 +9,7 @@ at midnight would cut each night in two. Recordings without a known start have n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,10 +18,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gunshot.errors import StorageError
+
 __all__ = [
+    "FOUND_COLUMNS",
+    "NIGHT_COLUMNS",
     "N_SCORE_BINS",
     "PSI_SHIFTED",
     "Drift",
+    "Nights",
     "count_scores",
     "drift_of_nights",
     "night_of",
@@ -35,11 +40,22 @@ N_SCORE_BINS = 20
 PSI_SHIFTED = 0.25
 """From this on two distributions are called different."""
 
+NIGHT_COLUMNS = (
+    "uri", "etag", "site", "start_utc", "longitude", "state", "read_s", "silent_s", "n_candidates", "n_detections",
+    "score_counts",
+)  # fmt: skip
+"""Columns of the ledger that are read."""
+
+FOUND_COLUMNS = ("uri", "etag", "n_shots", "score")
+"""Columns of the detections that are read."""
+
+_SUMS = ("n", "bad", "heard_s", "candidates", "found", "shots", "best")
 _LEAST_CANDIDATES = 200
 _USABLE = ("ok", "short", "silent")
 _AT_A_TIME = 10_000
 
 Counts = NDArray[np.int64]
+_Night = tuple[str, str]  # site and night
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +173,102 @@ def population_stability(counts: Counts, reference: Counts) -> float:
     return float(np.sum((p - q) * np.log(p / q)))
 
 
+class Nights:
+    """What was heard by site and night, of recordings that come in parts, in any order."""
+
+    def __init__(self) -> None:
+        self._heard: dict[_Night, dict[str, float]] = {}
+        self._counts: dict[_Night, Counts] = {}
+        self._read_s: dict[_Night, float] = {}
+
+    def add(self, recordings: pa.Table) -> dict[tuple[str, str], _Night]:
+        """Count recordings.
+
+        Parameters
+        ----------
+        recordings : pyarrow.Table
+            Rows of one model, with `NIGHT_COLUMNS`.
+
+        Returns
+        -------
+        dict
+            The night of each recording with detections, by its address and etag.
+        """
+        with_detections: dict[tuple[str, str], _Night] = {}
+        for row in _columns(recordings, NIGHT_COLUMNS):
+            uri, etag, site, start, longitude, state, read_s, silent_s, n_candidates, n_detections, score_counts = row
+            key = (site, night_of(start, longitude))
+            sums = self._heard.setdefault(key, dict.fromkeys(_SUMS, 0.0))
+            sums["n"] += 1
+            sums["bad"] += state not in _USABLE
+            sums["heard_s"] += 0.0 if state == "silent" else read_s - silent_s
+            sums["candidates"] += n_candidates
+            if n_detections:
+                with_detections[uri, etag] = key
+            if key[1] and score_counts is not None:
+                counts = self._counts.setdefault(key, np.zeros(N_SCORE_BINS, np.int64))
+                counts += np.asarray(score_counts, np.int64)
+                self._read_s[key] = self._read_s.get(key, 0.0) + read_s
+        return with_detections
+
+    def add_detections(self, detections: pa.Table, night_of_recording: Mapping[tuple[str, str], _Night]) -> None:
+        """Count detections; a night is its recordings': one that lasts past noon keeps its detections with it.
+
+        Parameters
+        ----------
+        detections : pyarrow.Table
+            Rows of the same model, with `FOUND_COLUMNS`.
+        night_of_recording : mapping
+            From `add`, of their recordings.
+
+        Raises
+        ------
+        StorageError
+            If a recording is not among these.
+        """
+        for uri, etag, n_shots, score in _columns(detections, FOUND_COLUMNS):
+            if (uri, etag) not in night_of_recording:
+                raise StorageError(f"{uri} has detections of which the ledger does not know: gunshot results verify")
+            sums = self._heard[night_of_recording[uri, etag]]
+            sums["found"] += 1
+            sums["shots"] += n_shots
+            sums["best"] = max(sums["best"], score)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Sum up.
+
+        Returns
+        -------
+        list of dict
+            ``site``, ``night``, ``recordings``, ``not usable``, ``hours listened``, ``candidates an hour``,
+            ``detections``, ``shots`` and ``best score``, by site and night; the recordings add up to those given.
+        """
+        return [
+            {
+                "site": site, "night": night, "recordings": int(sums["n"]), "not usable": int(sums["bad"]),
+                "hours listened": round(sums["heard_s"] / 3600, 2),
+                "candidates an hour": round(3600 * sums["candidates"] / sums["heard_s"]) if sums["heard_s"] > 0 else 0,
+                "detections": int(sums["found"]), "shots": int(sums["shots"]), "best score": round(sums["best"], 3),
+            }
+            for (site, night), sums in sorted(self._heard.items())
+        ]  # fmt: skip
+
+    def drifts(self, training: Counts | None = None) -> list[Drift]:
+        """Hold each night's candidates against those before it.
+
+        Parameters
+        ----------
+        training : ndarray of shape (N_SCORE_BINS,), int64, optional
+            Scores of other sounds among the model's validation rows, counted alike.
+
+        Returns
+        -------
+        list of Drift
+            By site and night; nights that are not known are left out.
+        """
+        return _drifts(self._counts, self._read_s, training)
+
+
 def nights_table(recordings: pa.Table, detections: pa.Table) -> list[dict[str, Any]]:
     """Count what was heard by site and night.
 
@@ -168,36 +280,11 @@ def nights_table(recordings: pa.Table, detections: pa.Table) -> list[dict[str, A
     Returns
     -------
     list of dict
-        ``site``, ``night``, ``recordings``, ``not usable``, ``hours listened``, ``candidates an hour``, ``detections``,
-        ``shots`` and ``best score``, by site and night; the recordings add up to those given.
+        From `Nights.table`.
     """
-    groups: dict[tuple[str, str], dict[str, float]] = {}
-    of_recording: dict[tuple[str, str], tuple[str, str]] = {}
-    names = ("uri", "etag", "site", "start_utc", "longitude", "state", "read_s", "silent_s", "n_candidates")
-    for uri, etag, site, start, longitude, state, read_s, silent_s, n_candidates in _columns(recordings, names):
-        key = of_recording[uri, etag] = (site, night_of(start, longitude))
-        sums = groups.setdefault(
-            key, dict.fromkeys(("n", "bad", "heard_s", "candidates", "found", "shots", "best"), 0.0)
-        )
-        sums["n"] += 1
-        sums["bad"] += state not in _USABLE
-        sums["heard_s"] += 0.0 if state == "silent" else read_s - silent_s
-        sums["candidates"] += n_candidates
-    # a night is its recordings': one that lasts past noon keeps its detections with it
-    for uri, etag, n_shots, score in _columns(detections, ("uri", "etag", "n_shots", "score")):
-        sums = groups[of_recording[uri, etag]]
-        sums["found"] += 1
-        sums["shots"] += n_shots
-        sums["best"] = max(sums["best"], score)
-    return [
-        {
-            "site": site, "night": night, "recordings": int(sums["n"]), "not usable": int(sums["bad"]),
-            "hours listened": round(sums["heard_s"] / 3600, 2),
-            "candidates an hour": round(3600 * sums["candidates"] / sums["heard_s"]) if sums["heard_s"] > 0 else 0,
-            "detections": int(sums["found"]), "shots": int(sums["shots"]), "best score": round(sums["best"], 3),
-        }
-        for (site, night), sums in sorted(groups.items())
-    ]  # fmt: skip
+    nights = Nights()
+    nights.add_detections(detections, nights.add(recordings))
+    return nights.table()
 
 
 def drift_of_nights(recordings: pa.Table, training: Counts | None = None) -> list[Drift]:
@@ -208,22 +295,19 @@ def drift_of_nights(recordings: pa.Table, training: Counts | None = None) -> lis
     recordings : pyarrow.Table
         Rows of one model.
     training : ndarray of shape (N_SCORE_BINS,), int64, optional
-        Scores of other sounds among the model's validation rows, counted alike.
+        As for `Nights.drifts`.
 
     Returns
     -------
     list of Drift
-        By site and night; nights that are not known are left out.
+        From `Nights.drifts`.
     """
-    counts: dict[tuple[str, str], Counts] = {}
-    heard_s: dict[tuple[str, str], float] = {}
-    names = ("site", "start_utc", "longitude", "read_s", "score_counts")
-    for site, start, longitude, read_s, of_recording in _columns(recordings, names):
-        night = night_of(start, longitude)
-        if night and of_recording is not None:
-            key = (site, night)
-            counts[key] = counts.get(key, np.zeros(N_SCORE_BINS, np.int64)) + np.asarray(of_recording, np.int64)
-            heard_s[key] = heard_s.get(key, 0.0) + read_s
+    nights = Nights()
+    nights.add(recordings)
+    return nights.drifts(training)
+
+
+def _drifts(counts: dict[_Night, Counts], heard_s: dict[_Night, float], training: Counts | None) -> list[Drift]:
     drifts: list[Drift] = []
     before, before_s, site_before = np.zeros(N_SCORE_BINS, np.int64), 0.0, ""
     for (site, night), of_night in sorted(counts.items()):

@@ -5,13 +5,15 @@ Conventions
 A batch is the unit of work: plain data, idempotent, with a name that follows from its recordings, the model and the
 rule. The whole listing is cut into batches, done or not, so that a run that was killed is cut as it was before, and
 what it left half written is overwritten. What is not done of a batch that is partly done (the few new recordings of a
-night) is put together into batches of its own.
+night) is put together into batches of its own. So is what was tried in vain, by how often it was: it hangs or kills
+whatever it is scored beside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +38,13 @@ class ScoringBatch:
         Of its objects in the results.
     targets : tuple of Target
         Its recordings.
+    n_tries : int
+        Runs that have tried each of them in vain.
     """
 
     name: str
     targets: tuple[Target, ...]
+    n_tries: int = 0
 
 
 class ScoringPlan:
@@ -57,11 +62,13 @@ class ScoringPlan:
         Where in `rows` batches begin and end.
     provenance : Provenance
         With what they are scored.
+    n_tries : ndarray of shape (n_recordings,), int64
+        Runs that have tried each of `rows` in vain; equal within a batch, and 0 before all others.
 
     Attributes
     ----------
-    n_recordings : int
-        Recordings to be scored.
+    n_recordings, n_again : int
+        Recordings to be scored, and of them those that are tried again.
     """
 
     def __init__(
@@ -71,13 +78,16 @@ class ScoringPlan:
         rows: NDArray[np.int64],
         bounds: NDArray[np.int64],
         provenance: Provenance,
+        n_tries: NDArray[np.int64],
     ) -> None:
         self.keys = keys
         self.n_recordings = int(rows.size)
+        self.n_again = int(np.count_nonzero(n_tries))
         self._targets = targets
         self._rows = rows
         self._bounds = bounds
         self._provenance = provenance
+        self._n_tries = n_tries
 
     def __len__(self) -> int:
         """How many batches there are."""
@@ -112,11 +122,14 @@ class ScoringPlan:
         """Each in turn, of at most 64 recordings or 256 MiB."""
         for begin, end in zip(self._bounds[:-1], self._bounds[1:], strict=True):
             targets = self._targets.take(self._rows[begin:end])
-            name = batch_name([(target.uri, target.etag) for target in targets], self._provenance)
-            yield ScoringBatch(name, targets)
+            n_tries = int(self._n_tries[begin])
+            name = batch_name([(target.uri, target.etag) for target in targets], self._provenance, n_tries)
+            yield ScoringBatch(name, targets, n_tries)
 
 
-def plan_scoring(targets: Targets, done: Keys, provenance: Provenance) -> ScoringPlan:
+def plan_scoring(
+    targets: Targets, done: Keys, provenance: Provenance, tried: Mapping[bytes, int] = MappingProxyType({})
+) -> ScoringPlan:
     """Batches of what is not done.
 
     Parameters
@@ -127,6 +140,8 @@ def plan_scoring(targets: Targets, done: Keys, provenance: Provenance) -> Scorin
         From `gunshot.scoring.results.done_keys`.
     provenance : Provenance
         With what they are scored.
+    tried : mapping of bytes to int
+        By key the runs that have tried a recording in vain, from `gunshot.scoring.results.known_keys`.
 
     Returns
     -------
@@ -139,16 +154,29 @@ def plan_scoring(targets: Targets, done: Keys, provenance: Provenance) -> Scorin
         keys[first : first + part.num_rows] = provenance.keys(*(column.to_pylist() for column in part.columns))
         first += part.num_rows
     is_open = ~contains(done, keys)
+    n_tries = _tries(keys, tried)
+    is_first = is_open & (n_tries == 0)
     sizes = targets.sizes()
     # a batch that is done in part is no batch any more: what is left of those is cut anew
     first_cut = _cut(sizes)
-    n_open = np.add.reduceat(is_open, first_cut[:-1], dtype=np.int64) if len(targets) else np.empty(0, dtype=np.int64)
+    n_open = np.add.reduceat(is_first, first_cut[:-1], dtype=np.int64) if len(targets) else np.empty(0, dtype=np.int64)
     is_whole = np.repeat(n_open == np.diff(first_cut), np.diff(first_cut))
-    whole, rest = np.flatnonzero(is_whole), np.flatnonzero(is_open & ~is_whole)
-    whole_lengths = np.diff(first_cut)[n_open == np.diff(first_cut)]
-    lengths = np.concatenate([whole_lengths, np.diff(_cut(sizes[rest]))])
-    bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return ScoringPlan(targets, keys, np.concatenate([whole, rest]), bounds, provenance)
+    rows = [np.flatnonzero(is_whole), np.flatnonzero(is_first & ~is_whole)]
+    rows += [np.flatnonzero(is_open & (n_tries == count)) for count in np.unique(n_tries[is_open & ~is_first])]
+    lengths = [np.diff(first_cut)[n_open == np.diff(first_cut)], *(np.diff(_cut(sizes[some])) for some in rows[1:])]
+    bounds = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+    planned = np.concatenate(rows)
+    return ScoringPlan(targets, keys, planned, bounds, provenance, n_tries[planned])
+
+
+def _tries(keys: Keys, tried: Mapping[bytes, int]) -> NDArray[np.int64]:
+    """How often each recording was tried in vain."""
+    n_tries = np.zeros(keys.size, dtype=np.int64)
+    if tried:
+        known = np.array(sorted(tried), dtype=KEY)
+        rows = np.flatnonzero(contains(known, keys))
+        n_tries[rows] = [tried[bytes(key)] for key in keys[rows]]
+    return n_tries
 
 
 def _cut(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -206,7 +206,7 @@ def _hear(
                 row |= {"state": "short", "reason": recording.defect}
     except AudioError as error:  # what was read of it until then is not used either
         heard.forget(pool)
-        row |= {"state": error.state, "reason": error.reason, "read_s": 0.0}
+        row |= {"state": error.state, "reason": error.reason, "n_tries": int(error.may_pass), "read_s": 0.0}
     return heard
 
 
@@ -259,7 +259,8 @@ def _time_and_place(start: RecordingStart) -> Row:
 def _empty_row(target: Target, bundle: Bundle, rule: ScoringRule, start: RecordingStart) -> Row:
     return {
         "path": target.path, "uri": target.uri, "size": target.size, "etag": target.etag, "state": "ok", "reason": "",
-        "sr": None, "n_channels": None, "duration_s": None, "read_s": 0.0, "silent_s": 0.0, "clipped_s": 0.0,
+        "n_tries": 0, "sr": None, "n_channels": None, "duration_s": None,
+        "read_s": 0.0, "silent_s": 0.0, "clipped_s": 0.0,
         **_time_and_place(start), "n_candidates": 0, "n_detections": 0, "rule": rule.canonical, **_provenance(bundle),
     }  # fmt: skip
 

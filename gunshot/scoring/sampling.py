@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
@@ -132,9 +133,10 @@ def sample_below(candidates: pa.Table, threshold: float, n: int, seed: int = 0) 
     if n < 0:
         raise ParameterError(f"the sample to check must have 0 rows or more; got {n}")
     # whatever runs and batches they come from, the same candidates give the same draw
-    candidates = candidates.sort_by([(name, "ascending") for name in ("uri", "etag", "channel", "onset_s")])
-    score = np.asarray(candidates.column("score").to_numpy(), dtype=np.float64)
-    inclusion = np.array(candidates.column("inclusion").to_numpy(), dtype=np.float64)
+    keys = [(name, "ascending") for name in ("uri", "etag", "channel", "onset_s")]
+    place_of = pc.sort_indices(candidates, sort_keys=keys).to_numpy()
+    score = np.asarray(candidates.column("score").to_numpy(), dtype=np.float64)[place_of]
+    inclusion = np.array(candidates.column("inclusion").to_numpy(), dtype=np.float64)[place_of]
     strata: dict[tuple[int, float], list[int]] = defaultdict(list)
     for row in np.flatnonzero(score < threshold).tolist():
         stratum = int(np.searchsorted(np.multiply(_BOUNDS, threshold), score[row], side="right"))
@@ -149,7 +151,7 @@ def sample_below(candidates: pa.Table, threshold: float, n: int, seed: int = 0) 
         inclusion[group] *= share / len(group)
         drawn += rng.choice(group, share, replace=False).tolist()
     order = rng.permutation(np.array(drawn, dtype=np.int64))
-    sample = candidates.take(pa.array(order))
+    sample = candidates.take(pa.array(place_of[order]))
     place = sample.schema.get_field_index("inclusion")
     return sample.set_column(place, sample.schema.field(place), pa.array(inclusion[order]))
 

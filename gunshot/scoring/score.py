@@ -4,7 +4,8 @@ Conventions
 -----------
 What is written about a recording is true of the content that was listed. After a batch is scored, each of its
 recordings is looked up once more: one that is not what it was is ``changed``, one that is not there is ``gone``, and
-what was heard of them is thrown away. The next run that lists them scores them.
+what was heard of them is thrown away. The next run that lists them scores them. What was tried in vain before is scored
+in a process apart from the beginning.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.scoring.plan import ScoringBatch
 from gunshot.scoring.recording import Row, ScoredRecording, score_recordings
 from gunshot.scoring.results import find_batch, write_batch
-from gunshot.scoring.results.schemas import table_of
+from gunshot.scoring.results.schemas import RETRIED_STATES, table_of
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.targets import Target
 from gunshot.scoring.timestamps import Deployments
@@ -83,6 +84,7 @@ def score_batch(
     run_id: str = "",
     file_limit_s: float | None = None,
     apart: bool = False,
+    may_end: bool = True,
     deployments: Deployments = NO_DEPLOYMENTS,
 ) -> BatchOutcome:
     """Score a batch and write its tables.
@@ -105,7 +107,10 @@ def score_batch(
         Longest time for one recording, and for each hour of a long one [s]. In a batch done `apart` it is ``timed out``
         then; otherwise this process ends, as if the recording had killed it.
     apart : bool
-        Whether recordings are decoded one at a time in a process apart (`gunshot.apart`).
+        Whether recordings are decoded one at a time in a process apart (`gunshot.apart`); those that were tried in vain
+        before always are, if there is a limit.
+    may_end : bool
+        Whether this process may end; there is no limit to what it decodes itself if not.
     deployments : Deployments
         Where recorders stood, and how their clocks ran.
 
@@ -127,22 +132,28 @@ def score_batch(
     if done is not None:  # Dask runs a unit again whose worker died after its end
         return _outcome(batch.name, done, began)
     bundle = _bundle(bundle_uri, bundle_digest, operating_point)
-    if apart and file_limit_s is not None:
+    if (apart or batch.n_tries) and file_limit_s is not None:
         prepare = partial(_scorer, bundle_uri, bundle_digest, operating_point, rule, deployments)
         scored = list(_scored_apart(batch.targets, bundle, prepare, file_limit_s))
     else:
-        scored = list(_scored_here(batch.targets, bundle, rule, file_limit_s, deployments))
+        limit_s = file_limit_s if may_end else None
+        scored = list(_scored_here(batch.targets, bundle, rule, limit_s, deployments))
     scored = _of_listed_content(batch.targets, bundle, scored)
     rows: list[Row] = []
     detections: list[Row] = []
     candidates: list[Row] = []
     for found in scored:
         of_all = {"rule": rule.canonical, "etag": found.row["etag"]}
-        rows.append(found.row | of_all | {"run_id": run_id})
+        rows.append(found.row | of_all | {"n_tries": _tries_after(found.row, batch.n_tries), "run_id": run_id})
         detections += [row | of_all for row in found.detections]
         candidates += [row | of_all for row in found.candidates]
     write_batch(results, batch.name, detections, rows, candidates if rule.keeps_candidates else None)
     return _outcome(batch.name, table_of(rows, "recordings"), began)
+
+
+def _tries_after(row: Row, n_tries: int) -> int:
+    """Runs that have tried a recording in vain; 0 as soon as it is judged."""
+    return n_tries + row["n_tries"] if row["n_tries"] or row["state"] in RETRIED_STATES else 0
 
 
 def _outcome(name: str, rows: pa.Table, began: float) -> BatchOutcome:
@@ -201,7 +212,7 @@ def _scored_apart(
             try:
                 yield child.ask(target, limit_of(target, file_limit_s))
             except AudioError as error:
-                yield _unheard(target, bundle, error.state, error.reason)
+                yield _unheard(target, bundle, error.state, error.reason, int(error.may_pass))
 
 
 def _scorer(
@@ -211,11 +222,12 @@ def _scorer(
     return lambda target: next(score_recordings([target], bundle, rule, deployments=deployments))
 
 
-def _unheard(target: Target, bundle: Bundle, state: str, reason: str) -> ScoredRecording:
+def _unheard(target: Target, bundle: Bundle, state: str, reason: str, n_tries: int = 0) -> ScoredRecording:
     """A recording of which nothing is known but where it is."""
     row: Row = {
         "path": target.path, "uri": target.uri, "size": target.size, "etag": target.etag, "state": state,
-        "reason": reason, "read_s": 0.0, "time_source": "not known", "n_candidates": 0, "n_detections": 0,
+        "reason": reason, "n_tries": n_tries, "read_s": 0.0, "time_source": "not known",
+        "n_candidates": 0, "n_detections": 0,
         "threshold": bundle.operating_point.threshold, "model": bundle.name, "model_digest": bundle.digest,
         "recipe_digest": bundle.recipe.digest,
     }  # fmt: skip

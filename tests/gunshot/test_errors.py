@@ -64,7 +64,7 @@ def test_errors_keep_their_message_between_processes(name: str) -> None:
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("reason", ["only digital zeros", "", "two: words"])
 def test_an_audio_error_keeps_state_and_reason_between_processes(state: FailureState, reason: str) -> None:
-    error = AudioError(state, reason)
+    error = AudioError(state, reason, may_pass=True)
     for arrived in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(arrived) is AudioError
-        assert (arrived.state, arrived.reason, str(arrived)) == (state, reason, reason)
+        assert (arrived.state, arrived.reason, arrived.may_pass, str(arrived)) == (state, reason, True, reason)

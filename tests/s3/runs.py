@@ -19,7 +19,8 @@ from gunshot.models.bundle import load_bundle, save_bundle
 from gunshot.recipe import Recipe
 from gunshot.scoring.keys import Provenance
 from gunshot.scoring.plan import plan_scoring
-from gunshot.scoring.results import done_keys, read_table, write_csv
+from gunshot.scoring.results import known_keys, read_table, write_csv
+from gunshot.scoring.results.tries import MOST_TRIES
 from gunshot.scoring.targets import list_targets
 from gunshot.storage import lease, write_bytes
 from gunshot.store.generations import prepare_generation, publish
@@ -120,14 +121,20 @@ def assert_same(found: FeatureStore, expected: FeatureStore) -> None:
 
 
 def score(
-    audio: str, model: str, results: str, scheduler: str | None = None, file_limit_s: float = 300.0
+    audio: str,
+    model: str,
+    results: str,
+    scheduler: str | None = None,
+    file_limit_s: float = 300.0,
+    most_tries: int = MOST_TRIES,
 ) -> dict[str, pa.Table]:
     """What the flow does, and its tables."""
     bundle = tried(lambda: load_bundle(model))
     targets = list_targets([audio])
     with lease(results):
         provenance = Provenance(bundle.digest, bundle.recipe.digest)
-        plan = plan_scoring(targets, done_keys(results, provenance), provenance)
+        done, again = known_keys(results, provenance, most_tries)
+        plan = plan_scoring(targets, done, provenance, again)
         tried(lambda: score_batches.fn(model, bundle.digest, results, plan, scheduler, file_limit_s=file_limit_s))
         for kind in ("detections", "recordings"):
             write_csv(results, kind)

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gunshot.errors import StorageError, TransientStorageError
 from gunshot.scoring.keys import KEY, Keys, Provenance
 from gunshot.scoring.results.merging import remove_replaced
-from gunshot.scoring.results.objects import address, listed, read_object, snapshot, tables
-from gunshot.scoring.results.schemas import KINDS, RETRIED_STATES
+from gunshot.scoring.results.objects import address, listed, read_object, snapshot
+from gunshot.scoring.results.schemas import KINDS
+from gunshot.scoring.results.tries import endings, is_judged
 from gunshot.storage import delete
 
 __all__ = ["Fault", "ModelCounts", "ResultsInfo", "forget", "results_info", "verify_results"]
@@ -116,7 +116,7 @@ def results_info(results: str) -> ResultsInfo:
     """
     models: dict[tuple[Any, ...], ModelCounts] = {}
     columns = [*_MODEL, "state", "read_s", "n_detections"]
-    for _, table in tables(results, "recordings", columns):
+    for _, table in endings(results, columns):
         sums = table.group_by([*_MODEL, "state"]).aggregate(
             [("state", "count"), ("read_s", "sum"), ("n_detections", "sum")]
         )
@@ -204,9 +204,8 @@ def _counts(table: pa.Table, what: list[tuple[str, str]]) -> dict[tuple[str, ...
 
 
 def _done_keys(ledger: pa.Table) -> Keys:
-    """Keys of what is done in an object, by whatever models."""
-    is_retried = pc.is_in(ledger.column("state"), pa.array(RETRIED_STATES))
-    done = ledger.filter(pc.invert(is_retried)).select(["uri", "etag", "model_digest", "recipe_digest", "rule"])
+    """Keys of what is judged in an object, by whatever models; what a try has failed on may be there again."""
+    done = ledger.filter(is_judged(ledger)).select(["uri", "etag", "model_digest", "recipe_digest", "rule"])
     found = [
         Provenance(model, recipe, rule).keys([uri], [etag])
         for uri, etag, model, recipe, rule in zip(*(column.to_pylist() for column in done.columns), strict=True)

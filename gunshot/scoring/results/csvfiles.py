@@ -56,7 +56,7 @@ def write_table(table: pa.Table, uri: str) -> None:
     StorageError
         If it cannot be written.
     """
-    write_bytes(uri, table_csv(table).encode())
+    write_bytes(uri, _encoded(table))
 
 
 def table_csv(table: pa.Table) -> str:
@@ -72,13 +72,19 @@ def table_csv(table: pa.Table) -> str:
     str
         With a line of column names.
     """
-    text = io.StringIO(newline="")
+    return _encoded(table).decode()
+
+
+def _encoded(table: pa.Table) -> bytes:
+    content = io.BytesIO()  # as text it would take four times as much
+    text = io.TextIOWrapper(content, encoding="utf-8", newline="")
     writer = csv.writer(text)
     writer.writerow(table.column_names)
     for part in table.to_batches(max_chunksize=_AT_A_TIME):  # as Python's objects a table takes ten times the memory
         columns = [[csv_cell(value) for value in column.to_pylist()] for column in part.columns]
         writer.writerows(zip(*columns, strict=True))
-    return text.getvalue()
+    text.flush()
+    return content.getvalue()
 
 
 def csv_cell(value: object) -> object:

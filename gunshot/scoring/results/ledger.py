@@ -9,20 +9,21 @@ Only the columns that are needed are decoded, object by object, and recordings a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from gunshot.scoring.keys import KEY, Keys, Provenance, contains
 from gunshot.scoring.results.objects import tables
-from gunshot.scoring.results.schemas import RETRIED_STATES
+from gunshot.scoring.results.tries import MOST_TRIES, endings, is_judged, tries_of
 
-__all__ = ["LedgerCounts", "count_listed", "done_keys"]
+__all__ = ["LedgerCounts", "count_listed", "done_keys", "known_keys"]
 
-_IDENTITY = ["uri", "etag", "model_digest", "recipe_digest", "rule", "state"]
+_IDENTITY = ["uri", "etag", "model_digest", "recipe_digest", "rule", "state", "n_tries"]
 _COUNTED = ["n_detections", "read_s", "path", "reason"]
 _MOST_FAILURES = 1000
 
@@ -47,17 +48,57 @@ def done_keys(results: str, provenance: Provenance) -> Keys:
     StorageError
         If the ledger cannot be read.
     """
-    found = [keys[_is_done(table)] for table, keys in _of(results, provenance, _IDENTITY)]
-    return np.sort(np.concatenate([np.empty(0, dtype=KEY), *found]))
+    return known_keys(results, provenance)[0]
 
 
-def _is_done(table: pa.Table) -> np.ndarray:
-    return ~np.asarray(pc.is_in(table.column("state"), pa.array(RETRIED_STATES)).to_numpy(zero_copy_only=False))
+def known_keys(results: str, provenance: Provenance, most_tries: int = MOST_TRIES) -> tuple[Keys, dict[bytes, int]]:
+    """Recordings that need not be scored again, and those that were tried in vain.
+
+    Parameters
+    ----------
+    results : str
+        Where the tables are.
+    provenance : Provenance
+        With what they would be scored.
+    most_tries : int
+        Runs that try a recording which fails in a way that may pass.
+
+    Returns
+    -------
+    done : ndarray of bytes
+        Keys, sorted.
+    tried : dict
+        By key the runs that have tried a recording in vain, those that are done among them.
+
+    Raises
+    ------
+    StorageError
+        If the ledger cannot be read.
+    """
+    found: list[Keys] = [np.empty(0, dtype=KEY)]
+    tried: dict[bytes, int] = {}
+    for table, keys in _of(tables(results, "recordings", _IDENTITY), provenance):
+        judged = _judged(table)
+        found.append(keys[judged])
+        for key, n_tries in _tries(table, keys, ~judged):
+            tried[key] = max(tried.get(key, 0), n_tries)
+    found.append(np.array([key for key, n_tries in tried.items() if n_tries >= most_tries], dtype=KEY))
+    return np.unique(np.concatenate(found)), {key: n_tries for key, n_tries in tried.items() if n_tries}
 
 
-def _of(results: str, provenance: Provenance, columns: list[str]) -> Iterator[tuple[pa.Table, Keys]]:
+def _judged(table: pa.Table) -> NDArray[np.bool_]:
+    return np.asarray(is_judged(table).to_numpy(zero_copy_only=False))
+
+
+def _tries(table: pa.Table, keys: Keys, rows: NDArray[np.bool_]) -> Iterator[tuple[bytes, int]]:
+    for row in np.flatnonzero(rows):
+        state, n_tries = (table.column(name)[row].as_py() for name in ("state", "n_tries"))
+        yield bytes(keys[row]), tries_of(state, n_tries)
+
+
+def _of(found: Iterable[tuple[str, pa.Table]], provenance: Provenance) -> Iterator[tuple[pa.Table, Keys]]:
     """Rows of a provenance, object after object, with their keys."""
-    for _, whole in tables(results, "recordings", columns):
+    for _, whole in found:
         is_ours = pc.and_(
             pc.and_(
                 pc.equal(whole.column("model_digest"), provenance.model_digest),
@@ -132,22 +173,13 @@ def count_listed(results: str, provenance: Provenance, listed: Keys) -> LedgerCo
     listed = np.sort(listed)
     is_seen = np.zeros(listed.size, dtype=bool)
     counts = LedgerCounts()
-    tried: dict[bytes, pa.Table] = {}
-    for table, keys in _of(results, provenance, [*_IDENTITY, *_COUNTED]):
-        is_listed = contains(listed, keys)
-        is_done = _is_done(table)
+    for table, keys in _of(endings(results, [*_IDENTITY, *_COUNTED]), provenance):
         places = np.searchsorted(listed, keys)
         first = np.zeros(keys.size, dtype=bool)
-        rows = np.flatnonzero(is_listed & is_done)
+        rows = np.flatnonzero(contains(listed, keys))
         first[rows[np.unique(places[rows], return_index=True)[1]]] = True
         first[rows] &= ~is_seen[places[rows]]
         is_seen[places[rows]] = True
         counts.add(table.filter(pa.array(first)))
-        for row in np.flatnonzero(is_listed & ~is_done):
-            tried[bytes(keys[row])] = table.slice(row, 1)
-    done = listed[is_seen]
-    for key, row in tried.items():
-        if not contains(done, np.array([key], dtype=KEY))[0]:
-            counts.add(row)
     counts.failures.sort(key=lambda row: row["path"])
     return counts

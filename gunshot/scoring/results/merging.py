@@ -6,7 +6,7 @@ A run writes objects of some dozen recordings. Merging writes the rows of many b
 ``detections/`` and ``candidates/`` first, where they do not count yet, and to ``recordings/`` last: with that one write
 the new object counts and those that it names as replaced do not. Then these are removed, the ledger's first. Killed
 between any two writes, the results are what they were; the next merging removes what is left over. Batches with a
-recording that is to be tried again are not merged: they will be written anew under their own name.
+recording that was gone or had changed are not merged: they will be written anew under their own name.
 """
 
 from __future__ import annotations

@@ -23,12 +23,14 @@ from gunshot.storage import exists, identity, join, list_files, read_bytes
 
 __all__ = [
     "MERGED",
+    "PART_ROWS",
     "REPLACES",
     "Snapshot",
     "address",
     "encoded",
     "listed",
     "read_object",
+    "read_parts",
     "replaces",
     "snapshot",
     "tables",
@@ -39,6 +41,9 @@ MERGED = "merged-"
 
 REPLACES = b"gunshot.replaces"
 """Where a merged object's schema says what it stands for: a JSON list of names."""
+
+PART_ROWS = 20_000
+"""Rows that are decoded at a time."""
 
 _TURNS = 5
 
@@ -183,7 +188,7 @@ def encoded(table: pa.Table) -> bytes:
 
 
 def read_object(results: str, kind: Kind, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read one object, with the columns of today.
+    """Read one object whole, with the columns of today.
 
     Parameters
     ----------
@@ -206,21 +211,58 @@ def read_object(results: str, kind: Kind, name: str, columns: Sequence[str] | No
     StorageError
         If it is not there, or no such table.
     """
+    return pa.concat_tables(read_parts(results, kind, name, columns)).combine_chunks()
+
+
+def read_parts(
+    results: str, kind: Kind, name: str, columns: Sequence[str] | None = None, *, rows: int | None = None
+) -> Iterator[pa.Table]:
+    """Read one object in parts, so that of a merged one no more is decoded at a time than of others.
+
+    Parameters
+    ----------
+    results : str
+        Where the tables are.
+    kind : {"detections", "candidates", "recordings"}
+        Which table.
+    name : str
+        The batch's.
+    columns : sequence of str, optional
+        Only these are decoded; all if not given.
+    rows : int
+        Most rows of a part; `PART_ROWS` if not given.
+
+    Yields
+    ------
+    pyarrow.Table
+        Some rows, with the columns of today; a part without rows where the object has none.
+
+    Raises
+    ------
+    StorageError
+        If it is not there, or no such table.
+    """
     uri = address(results, kind, name)
     content = read_bytes(uri)
     try:
         file = pq.ParquetFile(io.BytesIO(content))
         there = set(file.schema_arrow.names)
         wanted = SCHEMAS[kind].names if columns is None else columns
+        read = [column for column in wanted if column in there]
+        if file.metadata.num_rows == 0:
+            yield as_today(file.read(read).replace_schema_metadata(), kind, columns)
+            return
         # without threads: most objects are small, and workers share their cores
-        table = file.read([column for column in wanted if column in there], use_threads=False)
+        for batch in file.iter_batches(rows or PART_ROWS, columns=read, use_threads=False):
+            yield as_today(pa.Table.from_batches([batch]).replace_schema_metadata(), kind, columns)
     except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, StorageError):
+            raise
         raise StorageError(f"cannot read {uri}: {error}; gunshot results verify --repair forgets it") from error
-    return as_today(table.replace_schema_metadata(), kind, columns)
 
 
 def tables(results: str, kind: Kind, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
-    """Read the objects of a table that count, one after the other.
+    """Read the objects of a table that count, one after the other; large ones in parts.
 
     Parameters
     ----------
@@ -236,7 +278,7 @@ def tables(results: str, kind: Kind, columns: Sequence[str] | None = None) -> It
     name : str
         The batch's.
     table : pyarrow.Table
-        Its rows.
+        Its rows, or some of them: further parts follow.
 
     Raises
     ------
@@ -247,6 +289,7 @@ def tables(results: str, kind: Kind, columns: Sequence[str] | None = None) -> It
     there = None if kind == "recordings" else listed(results, kind)
     for name in now.live:
         if there is None or name in there:
-            yield name, read_object(results, kind, name, columns)
+            for part in read_parts(results, kind, name, columns):
+                yield name, part
         elif identity(address(results, "recordings", name)) is None:
             raise StorageError(f"cannot read {results}: its objects were merged meanwhile; read it again")

@@ -22,9 +22,10 @@ from gunshot.models.bundle import Bundle
 from gunshot.scoring.keys import Provenance, batch_name, contains
 from gunshot.scoring.recording import merged
 from gunshot.scoring.results.ledger import done_keys
-from gunshot.scoring.results.objects import read_object, snapshot
+from gunshot.scoring.results.objects import read_object
 from gunshot.scoring.results.schemas import RETRIED_STATES
 from gunshot.scoring.results.tables import write_batch
+from gunshot.scoring.results.tries import endings
 from gunshot.scoring.rule import ScoringRule
 
 __all__ = ["Rethresholded", "rethreshold"]
@@ -91,8 +92,8 @@ def rethreshold(
     wanted = Provenance(bundle.digest, bundle.recipe.digest, rule.canonical)
     done = done_keys(results, wanted)
     counts = np.zeros(3, dtype=np.int64)
-    for name in snapshot(results).live:
-        ledger = _of(read_object(results, "recordings", name), earlier)
+    for name, table in endings(results):
+        ledger = _of(table, earlier)
         ledger = ledger.filter(pc.invert(pc.is_in(ledger.column("state"), pa.array(RETRIED_STATES))))
         if not ledger.num_rows:
             continue

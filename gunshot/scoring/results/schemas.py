@@ -28,7 +28,8 @@ KINDS: tuple[Kind, ...] = ("detections", "candidates", "recordings")
 """The tables, in the order in which a batch's objects are written."""
 
 RETRIED_STATES = ("gone", "changed")
-"""States of recordings that were not there, or not the same, when they were read: their rows do not make them done."""
+"""States of recordings that were not there, or not the same, when they were read: their rows never make them done, and
+are written over by the next try."""
 
 _UTC = pa.timestamp("ms", tz="UTC")
 
@@ -77,6 +78,7 @@ RECORDING_SCHEMA = pa.schema(
         _text("etag"),
         _text("state"),
         _text("reason"),
+        _number("n_tries", pa.int32()),
         pa.field("sr", pa.int32()),
         pa.field("n_channels", pa.int16()),
         pa.field("duration_s", pa.float64()),

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gunshot.errors import StorageError
 from gunshot.scoring.results.objects import address, encoded, read_object, snapshot, tables
 from gunshot.scoring.results.schemas import RETRIED_STATES, SCHEMAS, Kind, table_of
+from gunshot.scoring.results.tries import endings
 from gunshot.storage import exists, write_bytes
 
 __all__ = ["find_batch", "read_table", "write_batch"]
 
 _TURNS = 5
-_KEY = ("uri", "etag", "model_digest", "recipe_digest", "rule")
 _ORDER: dict[Kind, tuple[str, ...]] = {
     "recordings": ("path",), "detections": ("path", "start_s"), "candidates": ("path", "onset_s"),
 }  # fmt: skip
@@ -69,7 +68,7 @@ def find_batch(results: str, name: str) -> pa.Table | None:
     Returns
     -------
     pyarrow.Table or None
-        None where it is not done, or a recording of it is to be tried again.
+        None where it is not done, or a recording of it was gone or had changed.
 
     Raises
     ------
@@ -96,8 +95,8 @@ def read_table(results: str, kind: Kind) -> pa.Table:
     -------
     pyarrow.Table
         Empty where nothing has been scored. Detections of a batch without ledger rows (a run was killed
-        between the two) are left out: those recordings are not done. A recording that was gone or changed, and was
-        scored later, is there once.
+        between the two) are left out: those recordings are not done. A recording that was tried several times is
+        there once (`gunshot.scoring.results.tries`).
 
     Raises
     ------
@@ -108,8 +107,6 @@ def read_table(results: str, kind: Kind) -> pa.Table:
     if not found:
         return SCHEMAS[kind].empty_table()
     table = pa.concat_tables(found)
-    if kind == "recordings":
-        table = _without_earlier_tries(table)
     return table.sort_by([(name, "ascending") for name in _ORDER[kind]])
 
 
@@ -118,26 +115,12 @@ def _read(results: str, kind: Kind) -> list[pa.Table]:
     for _ in range(_TURNS - 1):
         before = snapshot(results).live
         try:
-            return [table for _, table in tables(results, kind)]
+            return [table for _, table in _objects(results, kind)]
         except StorageError:
             if snapshot(results).live == before:  # nothing was merged: it is something else
                 raise
-    return [table for _, table in tables(results, kind)]
+    return [table for _, table in _objects(results, kind)]
 
 
-def _without_earlier_tries(table: pa.Table) -> pa.Table:
-    """The ledger without rows of recordings that were gone or changed, where a later row says more."""
-    is_retried = pc.is_in(table.column("state"), pa.array(RETRIED_STATES))
-    if not pc.any(is_retried).as_py():
-        return table
-    tried = pc.unique(table.filter(is_retried).column("uri"))
-    rows = pc.indices_nonzero(pc.is_in(table.column("uri"), tried)).to_pylist()
-    some = table.select([*_KEY, "state"]).take(rows).to_pylist()
-    best: dict[tuple[str, ...], tuple[bool, int]] = {}
-    for row, values in zip(rows, some, strict=True):
-        key = tuple(values[name] for name in _KEY)
-        best[key] = max(best.get(key, (False, row)), (values["state"] not in RETRIED_STATES, row))
-    keep = {row for _, row in best.values()}
-    pairs = zip(rows, some, strict=True)
-    dropped = {row for row, values in pairs if row not in keep and values["state"] in RETRIED_STATES}
-    return table.take([row for row in range(table.num_rows) if row not in dropped]) if dropped else table
+def _objects(results: str, kind: Kind) -> Iterator[tuple[str, pa.Table]]:
+    return endings(results) if kind == "recordings" else tables(results, kind)

@@ -59,8 +59,9 @@ class TestNightOf:
 class TestNightsTable:
     def test_every_recording_and_detection_is_in_one_row(self) -> None:
         recordings = [
-            recording("a", NOON), recording("b", NOON + timedelta(hours=23, minutes=59)),
-            recording("c", NOON + timedelta(hours=24)), recording("d", NOON, site="B"), recording("e", None),
+            recording("a", NOON), recording("b", NOON + timedelta(hours=23, minutes=59), n_detections=2),
+            recording("c", NOON + timedelta(hours=24)), recording("d", NOON, site="B"),
+            recording("e", None, n_detections=1),
             recording("f", NOON, state="unreadable", read_s=0.0, n_candidates=0),
             recording("g", NOON, state="silent", n_candidates=0),
         ]  # fmt: skip
@@ -76,7 +77,10 @@ class TestNightsTable:
 
     def test_a_detection_belongs_to_the_night_of_its_recordings_content(self) -> None:
         """A file that was overwritten has two rows; each keeps its own detections."""
-        recordings = [recording("a", NOON), recording("a", NOON + timedelta(days=3), etag="2")]
+        recordings = [
+            recording("a", NOON, n_detections=1),
+            recording("a", NOON + timedelta(days=3), etag="2", n_detections=1),
+        ]
         rows = nights_table(
             table_of(recordings, "recordings"), table_of([detection("a"), detection("a", etag="2")], "detections")
         )

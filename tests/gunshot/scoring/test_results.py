@@ -42,8 +42,9 @@ START = datetime(2026, 11, 22, 18, 0, 0, 250_000, tzinfo=UTC)
 
 def recording(path: str, **values: Any) -> Row:
     return {
-        "path": path, "uri": f"/archive/{path}", "size": 1000, "etag": "1", "state": "ok", "reason": "", "sr": 12_000,
-        "n_channels": 1, "duration_s": 60.0, "read_s": 60.0, "silent_s": 0.0, "clipped_s": 0.0, "start_utc": None,
+        "path": path, "uri": f"/archive/{path}", "size": 1000, "etag": "1", "state": "ok", "reason": "",
+        "n_tries": 0, "sr": 12_000, "n_channels": 1, "duration_s": 60.0,
+        "read_s": 60.0, "silent_s": 0.0, "clipped_s": 0.0, "start_utc": None,
         "time_source": "not known", **PLACE, "n_candidates": 7, "n_detections": 1,
         "score_counts": [7] + [0] * 19, **PROVENANCE, "run_id": "", **values,
     }  # fmt: skip
