@@ -139,7 +139,8 @@ def _compact(folder: str, listed: Sequence[FileInfo], most: int) -> int:
     held = read_all(folder, (".jsonl",), parse=_held, choose=uncovered)
     small = sorted((info for info in held if info.size < LARGE), key=_name)
     there = {_name(info) for info in listed}
-    leftover = {_name(info) for info in listed if info not in held}  # of a compaction that was cut off
+    # of a compaction that was cut off; by what was read to hold their lines, not by what a listing lacks
+    leftover = there.intersection(name for of in held.values() for name in of.covers)
     n_compacted = 0
     if len(small) > most:
         # and what these cover, where it could not be removed: they are passed over themselves from now on

@@ -91,6 +91,7 @@ def test_many_sittings_become_one_object_and_further_ones_are_added(tmp_path: Pa
     assert compact_decisions(results, most=4) == 9
     (second,) = objects(results)
     assert second != first
+    assert len((tmp_path / "review" / "decisions" / "Anna" / second).read_bytes().splitlines()) == 1 + 8
     assert read_decisions(results) == sittings(str(tmp_path / "other"), "Anna", 8)
     assert compact_decisions(results, most=4) == 0
     assert objects(results) == [second]
@@ -137,6 +138,22 @@ def test_what_a_cut_off_compaction_left_is_removed_by_the_next(tmp_path: Path, m
     assert compact_decisions(results, most=2) == 0
     assert len(objects(results)) == 1
     assert read_decisions(results) == made
+
+
+def test_only_what_was_read_to_be_held_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object that is another one by the second listing, as one that a stranger's tool has copied over, stays."""
+    results = str(tmp_path)
+    made = sittings(results, "Anna", 3)
+    name = tmp_path / "review" / "decisions" / "Anna" / objects(results)[0]
+
+    def touched(*args: object, **more: object) -> object:
+        name.write_bytes(name.read_bytes() + said("Anna", 9).line())
+        return read_all(*args, **more)
+
+    monkeypatch.setattr(compaction, "read_all", touched)
+    monkeypatch.setattr(compaction, "LARGE", 0)
+    assert compact_decisions(results, most=2) == 0
+    assert read_decisions(results) == [*made, said("Anna", 9)]
 
 
 def test_large_objects_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
