@@ -3,9 +3,8 @@
 Conventions
 -----------
 Nothing heavy is imported before a command runs: ``gunshot --help`` needs click alone. Progress goes to the error
-stream, the
-summary (or with ``--json`` one JSON object) to the output. Exit codes: 0 done, 1 the run failed, 2 bad usage or bad
-input.
+stream, the summary (or with ``--json`` one JSON object) to the output. Exit codes: 0 done, 1 the run failed, 2 bad
+usage or bad input.
 """
 
 from __future__ import annotations
@@ -111,7 +110,9 @@ def cli() -> None:
 
     \b
     A first look:     gunshot demo
-    Your recordings:  gunshot preprocess FOLDER --store features.zarr
+    Your recordings:  gunshot score ARCHIVE --model field --out results
+                      gunshot review results
+    Your own model:   gunshot preprocess FOLDER --labels labels.csv --store features.zarr
                       gunshot train --store features.zarr --out model
                       gunshot score ARCHIVE --model model --out results
     Keys that help:   gunshot completion --help
@@ -123,7 +124,7 @@ def cli() -> None:
 @click.option(
     "--audio", metavar="DIR", help="Labelled recordings (a folder with labels.csv) instead of synthetic sound."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed gives the same.")
 @cluster_options
 @json_option
 def demo(as_json: bool, **parameters: Any) -> None:
@@ -158,7 +159,7 @@ def manifest(inputs: tuple[str, ...], out: str, labels: str | None, as_json: boo
     finish(summary, [dataset_table(table), "", counts_table(table), f"manifest: {out}"], as_json)
 
 
-@cli.command(epilog=AUDIO_HELP)
+@cli.command(epilog=AUDIO_HELP, short_help="Cut clips from recordings into a store of features.")
 @inputs_argument
 @click.option("--store", required=True, metavar="URI", help="The feature store.")
 @labels_option
@@ -198,7 +199,7 @@ def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parame
 @cli.command()
 @click.option("--store", required=True, metavar="URI", help="The feature store.")
 @click.option(
-    "--model", default="small-cnn", show_default=True, metavar="NAME", help="Also logistic, paper-cnn, field-cnn."
+    "--model", default="small-cnn", show_default=True, metavar="NAME", help="Or logistic, paper-cnn, field-cnn."
 )
 @click.option("--out", required=True, metavar="DIR", help="The bundle's folder.")
 @click.option(
@@ -211,17 +212,23 @@ def preprocess(inputs: tuple[str, ...], only_plan: bool, as_json: bool, **parame
     help="The model in use: groups that it has met keep their split; tells shots won and lost against it.",
 )
 @registry_option
-@click.option("--split", type=click.Choice(["group", "random"]), default="group", show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["group", "random"]),
+    default="group",
+    show_default=True,
+    help="Whole groups are divided into training, validation and test, or row by row.",
+)
 @click.option(
     "--assign", multiple=True, metavar="GLOB=SPLIT", help="Place rows by path: train, validation, test or unseen."
 )
 @click.option("--augment", type=click.Choice(["none", "paper", "field"]), help="The model's own if not given.")
-@click.option("--epochs", type=int, metavar="N", help="Passes over the training rows.")
+@click.option("--epochs", type=int, metavar="N", help="Passes over the training rows; the model's own if not given.")
 @click.option("--patience", type=int, metavar="N", help="Stop after N epochs without a lower validation loss.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed gives the same.")
 @click.option(
     "--operating-point",
-    metavar="TEXT",
+    metavar="NAME|NUMBER",
     help="What the threshold keeps to: 'miss 1%', '10 a day', 'fpr 0.2%' (the default), or a threshold.",
 )
 @click.option("--max-fpr", type=float, metavar="RATE", help="Short for --operating-point 'fpr RATE'.")
@@ -246,7 +253,7 @@ def train(
     finish(summary.as_dict(), summary.lines(), as_json)
 
 
-@cli.command()
+@cli.command(short_help="Measure a model on a store's held-out rows; writes a report.")
 @click.option("--store", required=True, metavar="URI", help="The feature store.")
 @model_option
 @click.option("--out", required=True, metavar="DIR", help="Where metrics.json, predictions.parquet and report.html go.")

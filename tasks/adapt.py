@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from prefect import task
 
-from gunshot.adaptation.adapt import DEFAULT_EPOCHS, adapt_model
+from gunshot.adaptation.adapt import N_BATCHES, adapt_model
 from gunshot.adaptation.kept import Adaptation
 from tasks.artifacts import stage
 from tasks.retries import TRANSIENT
-
-if TYPE_CHECKING:
-    from gunshot.models.fit import Epoch
 
 __all__ = ["adapt_bundle"]
 
@@ -52,12 +48,8 @@ def adapt_bundle(
     Adaptation
         Before and after.
     """
-    with stage("adapt", DEFAULT_EPOCHS, "epochs") as advance:
-
-        def on_epoch(epoch: Epoch) -> None:
-            advance(1, note=f"loss {epoch.loss:.3f}, site {epoch.validation_loss:.3f}")
-
+    with stage("adapt", N_BATCHES, "batches") as advance:
         return adapt_model(
             model, labels, out, background=background, store=store, operating_point=operating_point,
-            may_lose=may_lose, seed=seed, on_epoch=on_epoch,
+            may_lose=may_lose, seed=seed, on_batch=lambda: advance(1),
         )  # fmt: skip

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from flows.commands.models import model_option
+from flows.commands.options import AUDIO_HELP
 
 __all__ = ["adapt"]
 
 
-@click.command()
+@click.command(epilog=AUDIO_HELP, short_help="Adapt a network to a site with a few labelled shots.")
 @click.argument("more", nargs=-1, metavar="")
 @model_option
 @click.option("--labels", required=True, metavar="CSV", help="Label table of the site: 5 shots or more.")
@@ -21,18 +22,21 @@ __all__ = ["adapt"]
 @click.option("--store", metavar="URI", help="The feature store that the model was trained on.")
 @click.option(
     "--operating-point",
-    metavar="TEXT",
+    metavar="NAME|NUMBER",
     help="What the new threshold keeps to; with --background '10 a day', else what the model's own does.",
 )
 @click.option(
-    "--may-lose", type=float, default=0.01, show_default=True, help="Largest fall of the recall of any source."
+    "--may-lose",
+    type=float,
+    default=0.01,
+    show_default=True,
+    metavar="SHARE",
+    help="Largest fall of the recall of any source.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed gives the same.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def adapt(more: tuple[str, ...], background: tuple[str, ...], as_json: bool, **parameters: Any) -> None:
     """Adapt a network to a site with a few labelled shots, and check that it forgets nothing.
-
-    INPUT is a file, a folder, a glob or an s3:// prefix.
 
     \b
     Example:  gunshot adapt --model field --labels site.csv --out site-model --background night/*.wav

@@ -54,7 +54,7 @@ def complete_paths(group: click.Group) -> None:
                 parameter.type = _Place()
 
 
-@click.command()
+@click.command(short_help="Print the script that completes commands in a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

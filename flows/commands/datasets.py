@@ -28,7 +28,7 @@ def list_datasets() -> None:
     click.echo("\n\n".join(describe(dataset) for dataset in available()))
 
 
-@datasets.command()
+@datasets.command(short_help="Download a set, check it, unpack it and label it.")
 @click.argument("name")
 @click.option("--out", default="datasets", show_default=True, metavar="DIR", help="The set goes into DIR/NAME.")
 def fetch(name: str, out: str) -> None:
@@ -61,7 +61,7 @@ def fetch(name: str, out: str) -> None:
     click.echo(f"{dataset_table(table)}\n\n{counts_table(table)}\nlabel table: {labels}")
 
 
-@datasets.command()
+@datasets.command(short_help="Label the sounds of unpacked distribution packages.")
 @click.argument("folder")
 @click.option("--most", type=click.IntRange(1), default=3, show_default=True, metavar="N", help="Rows a file.")
 def packages(folder: str, most: int) -> None:
@@ -82,7 +82,7 @@ def packages(folder: str, most: int) -> None:
     click.echo(f"label table: {table}, {write_labels(onset_rows(package_rows(Path(folder)), most=most), table)} rows")
 
 
-@datasets.command()
+@datasets.command(short_help="Make a table with a row an onset of one with a row a file.")
 @click.argument("labels")
 @click.option("--out", required=True, metavar="DIR", help="DIR/labels.csv is written.")
 @click.option("--most", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Rows a file.")

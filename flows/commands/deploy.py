@@ -72,7 +72,7 @@ def _absolute(uri: str) -> str:
     return uri if "://" in uri else str(Path(uri).expanduser().absolute())
 
 
-@click.command()
+@click.command(short_help="Bring this project's deployments to a Prefect server.")
 @deployed_options
 @click.option("--workers", type=click.IntRange(0), metavar="N", help="Dask workers of a run; one a core by default.")
 @click.option(

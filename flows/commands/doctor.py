@@ -10,7 +10,7 @@ import click
 __all__ = ["doctor"]
 
 
-@click.command()
+@click.command(short_help="Check this machine and what runs reach from it.")
 @click.argument("uris", nargs=-1, metavar="[URI]...")
 @click.option("--model", default="field", show_default=True, metavar="MODEL", help="Whose golden clips are scored.")
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that runs are given.")

@@ -32,7 +32,9 @@ __all__ = ["export"]
 @click.option(
     "--context-s", type=float, default=2.0, show_default=True, metavar="S", help="Sound before and after, in a clip."
 )
-@click.option("--clip-format", type=click.Choice(["wav", "flac"]), default="wav", show_default=True)
+@click.option(
+    "--clip-format", type=click.Choice(["wav", "flac"]), default="wav", show_default=True, help="Of cut clips."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def export(format_: Any, since: str | None, until: str | None, as_json: bool, **parameters: Any) -> None:
     """Write detections for the program they are looked at with.

@@ -7,9 +7,9 @@ import click
 __all__ = ["metrics"]
 
 
-@click.command()
+@click.command(short_help="Tell Prometheus of results and of the server's runs.")
 @click.option("--results", multiple=True, metavar="URI", help="Results of scoring; may be given again.")
-@click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Serve them on 127.0.0.1 until Ctrl-C.")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Serve them on 127.0.0.1 until Ctrl+C.")
 @click.option("--textfile", metavar="FILE.prom", help="Write them for the node exporter, and end.")
 def metrics(results: tuple[str, ...], port: int | None, textfile: str | None) -> None:
     """Tell Prometheus of results, and of the runs on the server at PREFECT_API_URL; printed if nothing else is said.

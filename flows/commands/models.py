@@ -51,7 +51,7 @@ _why = click.option("--why", default="", metavar="TEXT", help="The reason, for t
 _store = click.option("--store", metavar="URI", help="The feature store whose held-out rows both are scored on.")
 
 
-@click.group()
+@click.group(short_help="Keep versions of models, compare them, choose the one in use.")
 def models() -> None:
     """Keep versions of trained models, compare them and choose the one in use.
 
@@ -131,7 +131,7 @@ def show(model: str, registry: str | None, as_json: bool) -> None:
     click.echo(json.dumps(dict(bundle.details)) if as_json else model_card(bundle).rstrip())
 
 
-@models.command()
+@models.command(short_help="Score the same held-out rows with two models.")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--store", required=True, metavar="URI", help="The feature store whose held-out rows both are scored on.")
@@ -150,7 +150,7 @@ def compare(first: str, second: str, store: str, registry: str | None, as_json: 
     click.echo(json.dumps(found.as_dict()) if as_json else "\n".join(found.lines()))
 
 
-@models.command()
+@models.command(short_help="Copy BUNDLE into the registry as the next version of NAME.")
 @click.argument("name")
 @click.argument("bundle")
 @_why
@@ -171,7 +171,7 @@ def add(name: str, bundle: str, why: str, registry: str | None, as_json: bool) -
     click.echo(json.dumps({**_as_dict(version), "is_new": is_new}) if as_json else text)
 
 
-@models.command()
+@models.command(short_help="Copy a model with a threshold of a site's own.")
 @click.argument("model")
 @click.option(
     "--background", multiple=True, required=True, metavar="INPUT", help="Recordings of the site; may be given again."
@@ -201,7 +201,7 @@ def refit(model: str, background: tuple[str, ...], a_day: float, out: str, regis
     click.echo(json.dumps(dataclasses.asdict(done)) if as_json else "\n".join(done.lines()))
 
 
-@models.command()
+@models.command(short_help="Make a version the champion, after a check on held-out shots.")
 @click.argument("reference", metavar="NAME@vNNNN")
 @_store
 @click.option("--force", is_flag=True, help="Promote it even if it misses shots that the champion finds.")

@@ -54,7 +54,11 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 inputs_argument = click.argument("inputs", nargs=-1, metavar="INPUT...")
-labels_option = click.option("--labels", metavar="CSV", help="Label table: path, label and optional segments.")
+labels_option = click.option(
+    "--labels",
+    metavar="CSV",
+    help="Label table: path, label and optional segments; without one, folders named by class tell the labels.",
+)
 
 
 def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,6 +80,11 @@ _cluster_options = _options(
     click.option("--cluster", metavar="PROFILE", help="A cluster profile: a YAML file or a shipped one's name."),
 )
 failed_option = click.option(
-    "--max-failed-fraction", type=float, default=0.1, show_default=True, help="More failures than this fail the run."
+    "--max-failed-fraction",
+    type=float,
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="A larger share of failures fails the run.",
 )
 AUDIO_HELP = "INPUT is a file, a folder, a glob or an s3:// prefix."

@@ -11,7 +11,7 @@ from flows.commands.models import model_option
 __all__ = ["peers"]
 
 
-@click.command()
+@click.command(short_help="Score held-out rows with BirdNET and with our model.")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]")
 @click.option("--labels", required=True, metavar="CSV", help="Label table: path, label and optional segments.")
 @model_option
@@ -19,7 +19,13 @@ __all__ = ["peers"]
 @click.option(
     "--cache", metavar="FILE.parquet", help="Where BirdNET's scores are kept; OUT/birdnet.parquet by default."
 )
-@click.option("--by", type=click.Choice(["source", "folder"]), default="source", show_default=True)
+@click.option(
+    "--by",
+    type=click.Choice(["source", "folder"]),
+    default="source",
+    show_default=True,
+    help="What makes a set: a column of the table, or a path's first folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def peers(
     inputs: tuple[str, ...], labels: str, model: str, out: str, cache: str | None, by: str, as_json: bool,

@@ -11,7 +11,7 @@ from flows.commands.options import finish, json_option
 __all__ = ["report"]
 
 
-@click.command()
+@click.command(short_help="Write what was heard as one page to mail.")
 @click.argument("uri", metavar="RESULTS")
 @click.option("--out", required=True, metavar="FILE.html", help="Where the page goes.")
 @click.option("--model", metavar="NAME|DIGEST", help="Whose detections, where the results hold several models'.")

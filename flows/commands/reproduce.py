@@ -24,7 +24,7 @@ class _Numbers(click.ParamType):
             self.fail(f"{value!r} is not a list of whole numbers; write them as 0,1,2", param, ctx)
 
 
-@click.command()
+@click.command(short_help="Do the paper's experiment: its table beside ours.")
 @click.option("--store", required=True, metavar="URI", help="The feature store.")
 @click.option("--out", required=True, metavar="DIR", help="Where table.json, table.md and table.html go.")
 @click.option(

@@ -21,7 +21,7 @@ def _finish(content: Any, lines: list[str], as_json: bool) -> None:
     click.echo(json.dumps(found) if as_json else "\n".join(lines))
 
 
-@click.group()
+@click.group(short_help="Look into the results of scoring, check them, merge them.")
 def results() -> None:
     """Look into the results of scoring, check them, or make fewer objects of them.
 
@@ -30,7 +30,7 @@ def results() -> None:
     """  # noqa: D301
 
 
-@results.command()
+@results.command(short_help="Print what results hold: recordings, hours, detections.")
 @_uri
 @_json
 def info(uri: str, as_json: bool) -> None:
@@ -56,7 +56,7 @@ def info(uri: str, as_json: bool) -> None:
     _finish(found, lines, as_json)
 
 
-@results.command()
+@results.command(short_help="Hold the tables of results against each other.")
 @_uri
 @click.option("--repair", is_flag=True, help="Forget what is at fault, so that the next run scores it again.")
 @_json
@@ -93,7 +93,7 @@ def verify(uri: str, repair: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-@results.command()
+@results.command(short_help="Merge the many small objects of runs into few large ones.")
 @_uri
 @_json
 def compact(uri: str, as_json: bool) -> None:
@@ -110,14 +110,16 @@ def compact(uri: str, as_json: bool) -> None:
     _finish(done, [f"{done.n_before} objects of the ledger are {done.n_after}; {done.n_removed} removed"], as_json)
 
 
-@results.command()
+@results.command(short_help="Make detections at another threshold; reads no recording.")
 @_uri
 @model_option
 @click.option("--operating-point", required=True, metavar="NAME|NUMBER", help="The operating point that is wanted.")
 @click.option(
     "--scored-at", metavar="NAME|NUMBER", help="At which the recordings were scored; the model's default if not given."
 )
-@click.option("--channels", default="mix", show_default=True, metavar="TEXT", help="As the recordings were scored.")
+@click.option(
+    "--channels", default="mix", show_default=True, metavar="mix|each|N", help="As the recordings were scored."
+)
 @click.option("--exhaustive", is_flag=True, help="As the recordings were scored.")
 @click.option("--keep-candidates", type=float, required=True, metavar="SCORE", help="As the recordings were scored.")
 @click.option(
@@ -158,7 +160,7 @@ def rethreshold(
     _finish(done, lines, as_json)
 
 
-@results.command()
+@results.command(short_help="Join detections of several recorders into incidents.")
 @_uri
 @click.option("--out", required=True, metavar="CSV", help="Where the table goes.")
 @click.option(
@@ -182,7 +184,7 @@ def incidents(uri: str, out: str, temperature_c: float, as_json: bool) -> None:
     _finish(content, [f"{table.num_rows} incidents, {n_joined} of several detections", f"incidents: {out}"], as_json)
 
 
-@results.command()
+@results.command(short_help="Tell how long each recorder listened, day by day.")
 @_uri
 @click.option("--model", metavar="DIGEST", help="Of which model, where the results hold several.")
 @click.option("--deployments", metavar="CSV", help="Says the time zones of sites; days are UTC without.")
@@ -224,7 +226,7 @@ def _of_one_model(uri: str, model: str | None) -> Any:
     return table.filter(pc.equal(table.column("rule"), rules[0]))  # each rule has read the same sound
 
 
-@results.command()
+@results.command(short_help="Estimate the shots below the threshold from a sample.")
 @click.argument("table", metavar="SAMPLE.csv")
 @_json
 def misses(table: str, as_json: bool) -> None:
@@ -277,7 +279,7 @@ def labels(uri: str, out: str, hard: int | None, archive: str | None, as_json: b
     _finish(counts, counts.lines(out), as_json)
 
 
-@results.command()
+@results.command(short_help="Tell precision and recall in service, by what was reviewed.")
 @_uri
 @click.option("--model", metavar="NAME|DIGEST", help="Of which model, where the results hold several.")
 @_json

@@ -9,7 +9,7 @@ import click
 __all__ = ["review"]
 
 
-@click.command()
+@click.command(short_help="Look at detections in the browser, listen, decide by keys.")
 @click.argument("uri", metavar="RESULTS", required=False)
 @click.option("--results", metavar="URI", help="The same as RESULTS.")
 @click.option("--model", metavar="NAME|DIGEST", help="Whose detections, where the results hold several models'.")
@@ -22,7 +22,9 @@ __all__ = ["review"]
     show_default=True,
     help="Highest scores first, those nearest to the threshold, or the random sample below it.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, metavar="N", help="0 takes a free one."
+)
 @click.option(
     "--host",
     default="127.0.0.1",

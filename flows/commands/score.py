@@ -58,7 +58,13 @@ __all__ = ["score"]
     metavar="S",
     help="Leave local files that were changed within S seconds for the next run.",
 )
-@click.option("--channels", default="mix", show_default=True, metavar="TEXT", help="Also each, or a channel's number.")
+@click.option(
+    "--channels",
+    default="mix",
+    show_default=True,
+    metavar="mix|each|N",
+    help="Their mean, each by itself, or one, counted from 0.",
+)
 @click.option("--exhaustive", is_flag=True, help="Sliding clips instead of onsets: slow, and blind to nothing.")
 @click.option(
     "--keep-candidates", type=float, metavar="SCORE", help="Keep all candidates from this score on (candidates/)."

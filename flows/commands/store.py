@@ -43,7 +43,7 @@ def info(uri: str, as_json: bool) -> None:
         click.echo(f"  recipe      {found.recipe_digest}   manifest {found.manifest_digest}")
 
 
-@store.command()
+@store.command(short_help="Recompute the checksums of a store.")
 @click.argument("uri", metavar="STORE")
 @click.option("--repair", is_flag=True, help="Forget what is damaged, so that the next run computes it again.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")

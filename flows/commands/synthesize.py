@@ -19,13 +19,13 @@ def synthesize() -> None:
 
 
 @synthesize.command()
-@click.option("--out", required=True, metavar="DIR")
-@click.option("--gunshots", type=int, default=300, show_default=True, metavar="N")
-@click.option("--others", type=int, default=300, show_default=True, metavar="N")
+@click.option("--out", required=True, metavar="DIR", help="Where the clips and labels.csv go.")
+@click.option("--gunshots", type=int, default=300, show_default=True, metavar="N", help="Clips of gunshots.")
+@click.option("--others", type=int, default=300, show_default=True, metavar="N", help="Clips of other sounds.")
 @click.option(
     "--groups", type=int, default=20, show_default=True, metavar="N", help="Scenes; a group holds both classes."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed gives the same.")
 def corpus(out: str, gunshots: int, others: int, groups: int, seed: int) -> None:
     """Write labelled clips: gunshots, and sounds that resemble them.
 
@@ -40,16 +40,22 @@ def corpus(out: str, gunshots: int, others: int, groups: int, seed: int) -> None
     click.echo(f"label table: {table}")
 
 
-@synthesize.command()
-@click.option("--out", required=True, metavar="DIR")
-@click.option("--recordings", type=int, default=4, show_default=True, metavar="N")
-@click.option("--duration-s", type=float, default=300.0, show_default=True, help="Of each recording.")
-@click.option("--shots", type=int, default=40, show_default=True, metavar="N")
-@click.option("--confusers", type=int, default=40, show_default=True, metavar="N")
-@click.option("--sr", type=int, default=48_000, show_default=True, help="Sample rate [Hz].")
-@click.option("--start", default="2026-01-01T18:00:00+00:00", show_default=True, help="Of the first recording.")
-@click.option("--format", "container", type=click.Choice(["WAV", "FLAC"]), default="WAV", show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@synthesize.command(short_help="Write long recordings with planted shots, and their times.")
+@click.option("--out", required=True, metavar="DIR", help="Where the recordings and truth.csv go.")
+@click.option("--recordings", type=int, default=4, show_default=True, metavar="N", help="How many.")
+@click.option("--duration-s", type=float, default=300.0, show_default=True, metavar="S", help="Length of each.")
+@click.option("--shots", type=int, default=40, show_default=True, metavar="N", help="Gunshots in all of them.")
+@click.option(
+    "--confusers", type=int, default=40, show_default=True, metavar="N", help="Sounds that resemble them, in all."
+)
+@click.option("--sr", type=int, default=48_000, show_default=True, metavar="HZ", help="Sample rate.")
+@click.option(
+    "--start", default="2026-01-01T18:00:00+00:00", show_default=True, metavar="TIME", help="Of the first recording."
+)
+@click.option(
+    "--format", "container", type=click.Choice(["WAV", "FLAC"]), default="WAV", show_default=True, help="Of the files."
+)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed gives the same.")
 def archive(
     out: str, recordings: int, shots: int, confusers: int, start: str, container: Any, **parameters: Any
 ) -> None:

@@ -12,11 +12,22 @@ from flows.commands.deploy import deployed_options
 __all__ = ["up"]
 
 
-@click.command()
+@click.command(short_help="Start a Prefect server here, and run what is scheduled.")
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; others reach what is not loopback."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where to listen; others reach what is not loopback.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=4200,
+    show_default=True,
+    metavar="N",
+    help="Of the server and its page.",
+)
 @click.option(
     "--home",
     default="~/gunshot",
@@ -28,7 +39,7 @@ __all__ = ["up"]
 @click.option("--workers", type=click.IntRange(0), metavar="N", help="Dask workers of a run; one a core by default.")
 @deployed_options
 def up(host: str, port: int, home: str, workers: int | None, archive: tuple[str, ...], **given: str | None) -> None:
-    """Start a Prefect server, apply all deployments, and run what is scheduled, until Ctrl-C.
+    """Start a Prefect server, apply all deployments, and run what is scheduled, until Ctrl+C.
 
     \b
     Example:  gunshot up --archive /data/recordings

@@ -48,7 +48,7 @@ class Child:
         if log.exists() and log.stat().st_size > _MOST_LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
         with log.open("ab") as file:
-            # a session of its own: a terminal's Ctrl-C is for the command, which then ends things in order
+            # a session of its own: a terminal's Ctrl+C is for the command, which then ends things in order
             self.process = subprocess.Popen(  # noqa: S603  (our own command)
                 command, env=environment | {_MARK: mark}, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                 start_new_session=True,

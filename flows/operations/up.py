@@ -155,7 +155,7 @@ def run(place: Place, deploy: Sequence[str], pools: list[str], say: Callable[[st
         children: list[Child] = []
         try:
             _start(place, mark, deploy, pools, say, children)
-            say("Ctrl-C ends it; started again it goes on where it was")
+            say("Ctrl+C ends it; started again it goes on where it was")
             while True:
                 _watch(children)
                 sleep(_POLL_S)
@@ -312,7 +312,7 @@ def _open_warning(place: Place) -> str:
 
 
 def ended_well(stopped: Stopped) -> int:
-    """Exit code after a signal: as is usual, 130 for Ctrl-C; a service that is asked to end has done what it should.
+    """Exit code after a signal: as is usual, 130 for Ctrl+C; a service that is asked to end has done what it should.
 
     Parameters
     ----------

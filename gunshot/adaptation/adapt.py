@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-Training goes on from the bundle's weights at a tenth of its learning rate. The new weights are then held against the
+Only the network's last step is fitted anew (`gunshot.adaptation.last_step`). The new weights are then held against the
 old: where a bound is broken, weights between the two are tried, the largest step first (Wortsman et al. 2022, "Robust
 fine-tuning of zero-shot models", CVPR: WiSE-FT), and where no step keeps the bounds, nothing is written.
 """
@@ -19,25 +19,26 @@ from numpy.typing import NDArray
 from gunshot.adaptation.checks import Change, CheckRows, compare_scores, worst_broken
 from gunshot.adaptation.held import HeldRows, read_held
 from gunshot.adaptation.kept import Adaptation, Kept, keep
+from gunshot.adaptation.last_step import PENALTY, fit_last_step
 from gunshot.adaptation.mixture import SITE_FIELD, Mixture, Pool
 from gunshot.adaptation.site import Background, SiteRows, checked_rows, read_background, read_site
 from gunshot.adaptation.synthetic import synthetic_clips
 from gunshot.clips import features
 from gunshot.errors import BundleError, ParameterError, RunError
 from gunshot.evaluation.rules import parse_rule
-from gunshot.models.batches import ArrayBatches
+from gunshot.models.batches import ArrayBatches, ahead
 from gunshot.models.bundle import Bundle, load_bundle, scorer_of
 from gunshot.models.catalogue import model_rule
 from gunshot.models.native import without_greeting
 from gunshot.models.splits import read_splits
 
 if TYPE_CHECKING:
-    from gunshot.models.fit import Epoch, Fit
+    from gunshot.models.fit import Fit
 
-__all__ = ["DEFAULT_EPOCHS", "DEFAULT_MAY_LOSE", "STEPS", "adapt_model", "between", "check_parameters"]
+__all__ = ["DEFAULT_MAY_LOSE", "N_BATCHES", "STEPS", "adapt_model", "between", "check_parameters"]
 
-DEFAULT_EPOCHS = 10
-"""Epochs, of 40 batches each."""
+N_BATCHES = 96
+"""Batches of distorted draws that the new last step is fitted to, of 64 each."""
 
 DEFAULT_MAY_LOSE = 0.01
 """Largest fall of the recall of any source."""
@@ -45,9 +46,8 @@ DEFAULT_MAY_LOSE = 0.01
 STEPS = (1.0, 0.75, 0.5, 0.25, 0.125)
 """How far from the old weights to the new ones; the first that keeps the bounds is taken."""
 
-_STEPS_AN_EPOCH = 40
-_SLOWER = 0.1
-_PAST = 3.0  # share of rehearsal and synthetic sounds, where the site's shots have 1
+_BATCH_SIZE = 64
+_PAST = 12.0  # share of rehearsal and synthetic sounds, where the site's shots have 1
 _PAST_CLEAN = 0.6  # what is not to be forgotten is mostly clips as they are
 _N_REHEARSED = 256
 _N_CHECKED = 200
@@ -76,9 +76,8 @@ def adapt_model(
     store: str | None = None,
     operating_point: str | None = None,
     may_lose: float = DEFAULT_MAY_LOSE,
-    epochs: int = DEFAULT_EPOCHS,
     seed: int = 0,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_batch: Callable[[], None] | None = None,
 ) -> Adaptation:
     """Adapt a network to a site and write it as a bundle of its own.
 
@@ -99,12 +98,10 @@ def adapt_model(
         counted there; without, what the model's own threshold keeps to.
     may_lose : float
         Largest fall of the recall of any source, in [0, 1].
-    epochs : int
-        Passes of 40 batches, 1 or more.
     seed : int
-        Of the division, all draws and dropout.
-    on_epoch : callable, optional
-        Called after each epoch.
+        Of the division and all draws.
+    on_batch : callable, optional
+        Called after each of the `N_BATCHES` batches.
 
     Returns
     -------
@@ -122,7 +119,7 @@ def adapt_model(
     RunError
         If no step keeps the bounds; nothing is written then.
     """
-    check_parameters(model, out, operating_point, may_lose, seed, epochs)
+    check_parameters(model, out, operating_point, may_lose, seed)
     bundle = load_bundle(model)
     if bundle.input != "log_mel":
         raise BundleError(f"{model}: {bundle.name} is no network and cannot be adapted; train one, such as small-cnn")
@@ -133,22 +130,18 @@ def adapt_model(
         from gunshot.models.fit import read_weights  # the one way to TensorFlow, which takes seconds to import
 
     old = read_weights(content)
-    fitted = _fit(bundle, old, material, epochs, seed, on_epoch)
-    step, fit, changes, refused = _largest_step(bundle, old, read_weights(fitted.network), material, may_lose)
+    new = _fit(bundle, old, material, seed, on_batch)
+    step, fit, changes, refused = _largest_step(bundle, old, new, material, may_lose)
     how = {
-        "seed": seed, "epochs": epochs, "may_lose": may_lose, "step": step, "store": store,
-        "learning_rate": _SLOWER * model_rule(bundle.name).learning_rate,
-        "n_rehearsed": 0 if material.held is None else len(material.held.rehearsed),
-        "history": [(epoch.number, epoch.loss, epoch.validation_loss) for epoch in fitted.epochs],
+        "seed": seed, "n_draws": N_BATCHES * _BATCH_SIZE, "penalty": PENALTY, "may_lose": may_lose, "step": step,
+        "store": store, "n_rehearsed": 0 if material.held is None else len(material.held.rehearsed),
         "refused": list(refused),
     }  # fmt: skip
     kept = Kept(bundle, material.site, material.checks, material.heard, material.held, material.sets, changes)
     return keep(kept, fit.weights, fit.network, out, operating_point, how)
 
 
-def check_parameters(
-    model: str, out: str, operating_point: str | None, may_lose: float, seed: int, epochs: int = DEFAULT_EPOCHS
-) -> None:
+def check_parameters(model: str, out: str, operating_point: str | None, may_lose: float, seed: int) -> None:
     """Refuse what cannot be, before any work.
 
     Parameters
@@ -159,8 +152,8 @@ def check_parameters(
         What the new threshold keeps to.
     may_lose : float
         Largest fall that is allowed.
-    seed, epochs : int
-        Those of `adapt_model`.
+    seed : int
+        That of `adapt_model`.
 
     Raises
     ------
@@ -175,8 +168,6 @@ def check_parameters(
         raise ParameterError(f"--may-lose must lie in [0, 1]; got {may_lose:g}: one in a hundred is 0.01")
     if not 0 <= seed < 2**32:
         raise ParameterError(f"--seed must be 0 or more, below 2^32; got {seed}")
-    if epochs < 1:
-        raise ParameterError(f"--epochs must be 1 or more; got {epochs}")
 
 
 def _gather(bundle: Bundle, labels: str, background: Sequence[str], store: str | None, seed: int) -> _Material:
@@ -204,29 +195,25 @@ def _site_set(bundle: Bundle, site: SiteRows, checks: NDArray[np.bool_], heard: 
     return CheckRows("site", x, label, np.full(len(label), "site"), group)
 
 
-def _fit(
-    bundle: Bundle,
-    old: Weights,
-    material: _Material,
-    epochs: int,
-    seed: int,
-    on_epoch: Callable[[Epoch], None] | None,
-) -> Fit:
-    from gunshot.models.fit import fit_network
+def _fit(bundle: Bundle, old: Weights, material: _Material, seed: int, on_batch: Callable[[], None] | None) -> Weights:
+    """The network with a last step that is fitted to the site and to its own past."""
+    from gunshot.models.heads import Heads, Heard
 
-    rule = model_rule(bundle.name)
     pools, backgrounds = _pools(bundle, material, seed)
     mixture = Mixture(
-        pools, bundle.score_inputs, bundle.recipe, backgrounds, SITE_FIELD, rule.label_smoothing, rule.batch_size,
-        _STEPS_AN_EPOCH, seed,
+        pools, bundle.score_inputs, bundle.recipe, backgrounds, SITE_FIELD, model_rule(bundle.name).label_smoothing,
+        _BATCH_SIZE, N_BATCHES, seed,
     )  # fmt: skip
-    site = material.site
-    judged = material.checks if material.checks.any() else np.ones(len(site.label), dtype=np.bool_)
-    validation = ArrayBatches(features(site.waveform[judged], bundle.recipe), site.label[judged], rule.batch_size)
-    return fit_network(
-        replace(rule, label_smoothing=0.0), mixture, validation, epochs=epochs, seed=seed, initial=old,
-        learning_rate=_SLOWER * rule.learning_rate, on_epoch=on_epoch,
-    )  # fmt: skip
+    network = Heads(bundle.name, bundle.recipe.mel_shape, old)
+    heard: list[Heard] = []
+    target: list[NDArray[np.float32]] = []
+    for batch in ahead(mixture.epoch(0)):
+        heard.append(network.hear(batch.x))
+        target.append(batch.y)
+        if on_batch:
+            on_batch()
+    features_, logit, call = (np.concatenate(parts) for parts in zip(*heard, strict=True))
+    return network.moved(*fit_last_step(features_, logit, call, np.concatenate(target).astype(np.float64)))
 
 
 def _pools(bundle: Bundle, material: _Material, seed: int) -> tuple[list[Pool], NDArray[np.float32]]:

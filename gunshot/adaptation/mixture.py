@@ -4,8 +4,8 @@ Conventions
 -----------
 Draws are distorted anew, but for a share that stays clean; a batch depends on (seed, epoch, step) alone. A pool with
 labels has them as targets; a pool without has the score that the model gave the very clip before adaptation, distorted
-as it is: learning without forgetting (Li and Hoiem 2017, IEEE TPAMI 40:2935). Targets of labels are smoothed here by
-the model's own rule, and the network's loss smooths none, so that soft targets stay what the teacher said.
+as it is: learning without forgetting (Li and Hoiem 2017, IEEE TPAMI 40:2935). Targets of labels are smoothed by the
+model's own rule, soft targets stay what the teacher said.
 """
 
 from __future__ import annotations

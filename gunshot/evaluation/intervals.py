@@ -8,6 +8,7 @@ one storm, are more alike than that, so the true uncertainty about another site 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from scipy.stats import binomtest, chi2
 
@@ -54,8 +55,11 @@ def exact_interval(n_hits: int, n_trials: int) -> tuple[float, float] | None:
         raise ParameterError(
             f"n_hits must lie in [0, n_trials={n_trials}]; got {n_hits}: pass the hits first, then the trials"
         )
-    if n_trials == 0:
-        return None
+    return _clopper_pearson(int(n_hits), int(n_trials)) if n_trials else None
+
+
+@lru_cache(maxsize=4096)  # a report asks for the same ones again and again, and each is a search for a root
+def _clopper_pearson(n_hits: int, n_trials: int) -> tuple[float, float]:
     interval = binomtest(n_hits, n_trials).proportion_ci(confidence_level=CONFIDENCE, method="exact")
     return float(interval.low), float(interval.high)
 

@@ -1,4 +1,4 @@
-"""Fitting a network. TensorFlow is imported here and by the networks (`networks`, `ears`), nowhere else.
+"""Fitting a network. TensorFlow is imported here and by the networks (`networks`, `ears`, `heads`), nowhere else.
 
 Conventions
 -----------
@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -91,7 +91,6 @@ def fit_network(
     seed: int,
     patience: int | None = None,
     initial: Sequence[NDArray[Any]] | None = None,
-    learning_rate: float | None = None,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fit:
@@ -111,8 +110,6 @@ def fit_network(
         Stop after so many epochs without a lower validation loss, and take the best; otherwise the last is taken.
     initial : sequence of ndarray, optional
         Weights to begin with, as `read_weights` gives them; drawn from the seed if not given.
-    learning_rate : float, optional
-        In place of the rule's.
     checkpoint : Checkpoint, optional
         Where to go on from after a kill; a training that did has the weights of one that ran through.
     on_epoch : callable, optional
@@ -123,7 +120,7 @@ def fit_network(
     Fit
         The exported network and its history.
     """
-    network = _network(replace(rule, learning_rate=learning_rate or rule.learning_rate), train, epochs, seed)
+    network = _network(rule, train, epochs, seed)
     if initial is not None:
         network.set_weights(list(initial))
     history: list[Epoch] = []

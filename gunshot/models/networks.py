@@ -20,7 +20,7 @@ from keras import layers
 
 from gunshot.models.ears import called_gunshot, heard
 
-__all__ = ["NETWORKS", "as_one", "field_cnn", "paper_cnn", "small_cnn"]
+__all__ = ["NETWORKS", "as_one", "call", "field_cnn", "heads", "paper_cnn", "small_cnn"]
 
 _SPREAD_DB = 10.0  # of sounds about the mean of their band, roughly
 _EARS_COUNT = 0.3  # logits of the ears' head in one of the network's own: more of it costs distant shots
@@ -118,8 +118,8 @@ def field_cnn(shape: tuple[int, int]) -> keras.Model:
     ears = layers.GlobalAveragePooling2D(name="heard")(heard(log_mel))
     ears = layers.BatchNormalization(center=False, scale=False)(ears)
     ears = layers.Dense(1, name="ears")(layers.Dropout(0.3)(ears))
-    heads = layers.Concatenate(name="heads")([layers.Dense(1, name="score")(x), ears])
-    return keras.Model(log_mel, layers.Activation("sigmoid")(heads), name="field-cnn")
+    both = layers.Concatenate(name="heads")([layers.Dense(1, name="score")(x), ears])
+    return keras.Model(log_mel, layers.Activation("sigmoid")(both), name="field-cnn")
 
 
 def as_one(network: keras.Model) -> keras.Model:
@@ -145,10 +145,42 @@ def as_one(network: keras.Model) -> keras.Model:
         return network
     both = layers.Dense(1, activation="sigmoid", use_bias=False)
     own = both(network.get_layer("heads").output)
-    both.set_weights([np.array([[1.0], [_EARS_COUNT]], dtype=np.float32)])
-    call = layers.Rescaling(1.0, -_CALL_EVEN)(called_gunshot(network.get_layer("heard").input))
-    rest = layers.Multiply()([layers.Activation("sigmoid")(call), layers.Rescaling(-1.0, 1.0)(own)])
+    both.set_weights([np.array([[share] for _, share in heads(network)], dtype=np.float32)])
+    rest = layers.Multiply()([layers.Activation("sigmoid")(call(network)), layers.Rescaling(-1.0, 1.0)(own)])
     return keras.Model(network.input, layers.Add()([own, rest]), name=network.name)
+
+
+def heads(network: keras.Model) -> list[tuple[layers.Dense, float]]:
+    """Find the layers that end a network.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Of `NETWORKS`.
+
+    Returns
+    -------
+    list of (Dense, float)
+        Each head, and what its logit counts in the sum.
+    """
+    own = (network.get_layer("score"), 1.0)
+    return [own] if network.output_shape[-1] == 1 else [own, (network.get_layer("ears"), _EARS_COUNT)]
+
+
+def call(network: keras.Model) -> keras.KerasTensor:
+    """Tell what YAMNet calls a gunshot, beside a network that has ears.
+
+    Parameters
+    ----------
+    network : keras.Model
+        With two heads.
+
+    Returns
+    -------
+    KerasTensor of shape (n, 1)
+        A logit: 0 is even odds.
+    """
+    return layers.Rescaling(1.0, -_CALL_EVEN)(called_gunshot(network.get_layer("heard").input))
 
 
 def _light_cnn(x: keras.KerasTensor, widths: tuple[int, ...], *, closer: int = 1) -> keras.KerasTensor:

@@ -24,7 +24,7 @@ from gunshot.report.clip_plots import db_limits, spectrogram_svg, timeline_svg, 
 from gunshot.report.content import ModelResult, ReportContent, ScoredSplit
 from gunshot.report.pictures import ClipPicture, DistortionExample
 from gunshot.report.plots import curve_svg, epochs_svg, score_histogram_svg
-from gunshot.report.slider import script, script_digest, threshold_slider
+from gunshot.report.slider import script, script_digest, threshold_sliders
 from gunshot.report.svg import N_SERIES, dash_pattern
 
 __all__ = ["render_report"]
@@ -76,6 +76,7 @@ def render_report(content: ReportContent) -> str:
     """
     model = content.key_model
     split = model.main_split if model else None
+    sliders = threshold_sliders(content)
     return (
         _environment()
         .get_template("report.html.jinja")
@@ -86,7 +87,8 @@ def render_report(content: ReportContent) -> str:
             key_figures=_key_figures(content),
             table=_table(content),
             before=[(section.id, section.name, True) for section in content.sections],
-            slider=threshold_slider(model, content.candidates_per_hour),
+            sliders=sliders,
+            slider_content=[slider.content() for slider in sliders],
             curves=_curves(content.models),
             histograms=_histograms(content),
             epochs=_epochs(content.models),

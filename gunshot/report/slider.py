@@ -3,14 +3,15 @@
 Conventions: label 1 is a gunshot, a clip is called when ``score >= threshold``. The places are thresholds at which the
 counts change: those that miss so many gunshots, and those that raise so many false alarms, close together where both
 are few. All figures and sentences are made here, by the code that makes those of the rest of the page; the page's
-script only shows the ones of the place, so no figure is computed twice.
+script only shows the ones of the place, so no figure is computed twice. There is a slider for each model on each of its
+splits, and the page shows one of them at a time, the default model's main split at first.
 """
 
 from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -23,10 +24,19 @@ from numpy.typing import NDArray
 
 from gunshot.evaluation.metrics import ClassificationMetrics
 from gunshot.evaluation.rates import alarm_rate
-from gunshot.report.content import ModelResult, ScoredSplit
+from gunshot.report.content import ModelResult, ReportContent, ScoredSplit
 from gunshot.report.words import KeyFigure, class_key_figures, percent, recorder_day_figure
 
-__all__ = ["Place", "Slider", "places_of", "script", "script_digest", "threshold_slider", "threshold_text"]
+__all__ = [
+    "Place",
+    "Slider",
+    "places_of",
+    "script",
+    "script_digest",
+    "threshold_slider",
+    "threshold_sliders",
+    "threshold_text",
+]
 
 _N_COUNTS = 50
 
@@ -82,17 +92,85 @@ class Slider:
     chosen: int
 
     @property
+    def name(self) -> str:
+        """Whose it is and of which clips."""
+        return f"{self.model}, {self.split}"
+
+    @property
     def own(self) -> Place:
         """The model's own threshold: what is shown before anybody moves anything."""
         return self.places[self.chosen]
 
-    def content(self) -> list[dict[str, Any]]:
-        """All places as JSON takes them."""
-        return [place.as_dict() for place in self.places]
+    @property
+    def note(self) -> str:
+        """What the figures at the model's own threshold, and at another one, are worth."""
+        chosen = f"The threshold of {self.model} ({self.own.threshold}) was chosen on"
+        if self.split == "validation":
+            return f"{chosen} these very clips, so these figures flatter."
+        return (
+            f"{chosen} other clips. One that is chosen here, on the clips that it is judged by, flatters: try it on "
+            "clips of your own, or train again with --operating-point."
+        )
+
+    def content(self) -> dict[str, Any]:
+        """All places as JSON takes them; what depends on one class alone is there once for each of its counts."""
+        told = [place.as_dict() for place in self.places]
+        gunshots, of_gunshots = _once([_part(place, slice(0, 2), slice(0, 1)) for place in told])
+        others, of_others = _once([_part(place, slice(2, 4), slice(1, None)) for place in told])
+        return {
+            "model": self.model,
+            "split": self.split,
+            "note": self.note,
+            "chosen": self.chosen,
+            "gunshots": gunshots,
+            "others": others,
+            "places": list(zip((place["threshold"] for place in told), of_gunshots, of_others, strict=True)),
+        }
 
 
-def threshold_slider(model: ModelResult | None, candidates_per_hour: float | None = None) -> Slider | None:
-    """Make the slider of a model on the split of its key figures.
+def _part(place: dict[str, Any], cells: slice, figures: slice) -> list[Any]:
+    return [place["counts"][cells], place["rates"][cells], place["figures"][figures]]
+
+
+def _once(parts: Sequence[list[Any]]) -> tuple[list[Any], list[int]]:
+    """Each part once, and which of them stands at each place."""
+    first: dict[str, int] = {}
+    unique: list[list[Any]] = []
+    at = []
+    for part in parts:
+        key = str(part)
+        if key not in first:
+            first[key] = len(unique)
+            unique.append(part)
+        at.append(first[key])
+    return unique, at
+
+
+def threshold_sliders(content: ReportContent) -> list[Slider]:
+    """Make the sliders of all models on all their splits.
+
+    Parameters
+    ----------
+    content : ReportContent
+        The page.
+
+    Returns
+    -------
+    list of Slider
+        What the key figures are of first, then what else is told of that model, then the others.
+    """
+    default = content.key_model
+    main = default.main_split if default else None
+    pairs = [(model, split) for model in content.models for split in model.splits]
+    pairs.sort(key=lambda pair: (pair[0] is not default, pair[1] is not main if pair[0] is default else False))
+    sliders = (threshold_slider(model, content.candidates_per_hour, split) for model, split in pairs)
+    return [slider for slider in sliders if slider is not None]
+
+
+def threshold_slider(
+    model: ModelResult | None, candidates_per_hour: float | None = None, split: ScoredSplit | None = None
+) -> Slider | None:
+    """Make the slider of a model on one of its splits.
 
     Parameters
     ----------
@@ -100,13 +178,15 @@ def threshold_slider(model: ModelResult | None, candidates_per_hour: float | Non
         The model.
     candidates_per_hour : float, optional
         What a recorder brings, for the false alarms a day [1/h].
+    split : ScoredSplit, optional
+        Which; that of the key figures if not given.
 
     Returns
     -------
     Slider or None
         None without rows of both classes.
     """
-    split = model.main_split if model else None
+    split = split or (model.main_split if model else None)
     if (
         model is None
         or split is None

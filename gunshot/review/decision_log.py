@@ -11,7 +11,8 @@ Conventions
 Each person writes files of their own, so two never write one. An object in a bucket is written once and never again
 under the same name: a network may deliver a request long after its repetition was answered, and over an object that is
 rewritten it would take back what was said since. The object before it is removed when the next one is there; where that
-fails its lines are there twice, and count once.
+fails its lines are there twice, and count once. Where they have become many they are put together when a review is
+opened (`gunshot.review.compaction`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import secrets
 from datetime import UTC, datetime
 
 from gunshot.errors import ParameterError, StorageError
+from gunshot.review.compaction import covered_names, uncovered
 from gunshot.review.decisions import Decision, parse_lines, person_name
 from gunshot.storage import FileInfo, delete, exists, explained, is_remote, join, read_all, write_bytes
 from gunshot.storage.access import local_path
@@ -126,7 +128,7 @@ class DecisionReader:
 
     def __init__(self, results: str) -> None:
         self._folder = join(results, "review/decisions")
-        self._known: dict[FileInfo, list[Decision]] = {}
+        self._known: dict[FileInfo, tuple[frozenset[str], list[Decision]]] = {}
 
     def read(self) -> list[Decision]:
         """Read what there is now.
@@ -143,13 +145,13 @@ class DecisionReader:
         """
         if not exists(self._folder):
             return []
-        self._known = read_all(self._folder, (".jsonl",), parse=_parsed, known=self._known)
-        found = dict.fromkeys(decision for decisions in self._known.values() for decision in decisions)
+        self._known = read_all(self._folder, (".jsonl",), parse=_parsed, known=self._known, choose=uncovered)
+        found = dict.fromkeys(decision for _, decisions in self._known.values() for decision in decisions)
         return sorted(found, key=lambda decision: (decision.when, decision.who))
 
 
-def _parsed(content: bytes) -> list[Decision]:
-    return list(parse_lines(content.splitlines()))
+def _parsed(content: bytes) -> tuple[frozenset[str], list[Decision]]:
+    return covered_names(content), list(parse_lines(content.splitlines()))
 
 
 def read_decisions(results: str) -> list[Decision]:

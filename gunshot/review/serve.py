@@ -10,6 +10,7 @@ import webbrowser
 from collections.abc import Callable
 
 from gunshot.errors import ParameterError
+from gunshot.review.compaction import compact_decisions
 from gunshot.review.queue import Order, ReviewQueue, check_archive, load_queue
 from gunshot.review.session import ReviewSession
 
@@ -67,6 +68,8 @@ def serve_review(
     check_archive(archive)
     queue = load_queue(results, model)
     _check_queue(results, queue, order)
+    if n_compacted := compact_decisions(results):
+        say(f"{n_compacted} objects of earlier decisions were put together")
     session = ReviewSession(results, queue, _account() if who is None else who)
     app = review_app(session, archive=archive, order=order, hosts=LOOPBACK if host in _LOCAL else ["*"])
     listening = _listen(host, port)

@@ -19,6 +19,13 @@ _TURNS = 20
 
 Parsed = TypeVar("Parsed")
 
+Choice = Callable[[Sequence[FileInfo], Mapping[FileInfo, Parsed]], Sequence[FileInfo]]
+"""Which of the objects that are listed to read, given those that have been."""
+
+
+def _each(listed: Sequence[FileInfo], found: Mapping[FileInfo, Parsed]) -> Sequence[FileInfo]:
+    return listed
+
 
 def read_all(
     uri: str,
@@ -26,6 +33,7 @@ def read_all(
     *,
     parse: Callable[[bytes], Parsed],
     known: Mapping[FileInfo, Parsed] | None = None,
+    choose: Choice[Parsed] = _each,
 ) -> dict[FileInfo, Parsed]:
     """Read all objects below a folder or prefix, several at a time.
 
@@ -41,11 +49,14 @@ def read_all(
         Makes of an object's content what is wanted.
     known : mapping of FileInfo to object, optional
         What an earlier call has given: an object that is listed as it was then is not read again.
+    choose : callable, optional
+        Takes what is listed and what has been read, and gives what should be; it is asked again until all of that has
+        been read, so that one object can tell which others need not be. All objects if not given.
 
     Returns
     -------
     dict of FileInfo to object
-        In the order of the listing.
+        In the order of the listing, or of `choose`.
 
     Raises
     ------
@@ -56,12 +67,15 @@ def read_all(
     with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="read") as pool:
         for turn in range(_TURNS):
             listed = list(list_files(uri, suffixes))
-            new = [info for info in listed if info not in found]
-            contents = list(pool.map(partial(_content, is_last=turn == _TURNS - 1), new))
-            found |= {info: parse(content) for info, content in zip(new, contents, strict=True) if content is not None}
-            if all(info in found for info in listed):
+            while new := [info for info in choose(listed, found) if info not in found]:
+                contents = list(pool.map(partial(_content, is_last=turn == _TURNS - 1), new))
+                present = [(info, content) for info, content in zip(new, contents, strict=True) if content is not None]
+                found |= {info: parse(content) for info, content in present}
+                if len(present) < len(new):
+                    break
+            else:
                 break
-    return {info: found[info] for info in listed}
+    return {info: found[info] for info in choose(listed, found)}
 
 
 def _content(info: FileInfo, *, is_last: bool) -> bytes | None:

@@ -1,38 +1,50 @@
-"""What the page waits for with 100,000 sounds in the queue: the list, an item, the next one, a decision on the disk."""
+"""What the page waits for with 100,000 sounds in the queue: the list, an item, the next one, a decision on the disk.
+
+And in a bucket: a decision, and the opening of a review after many.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 
 import httpx
 import numpy as np
 import pytest
 
+from gunshot.review.compaction import compact_decisions
+from gunshot.review.decision_log import SEGMENT_ROWS, read_decisions
 from gunshot.review.queue import Item, ReviewQueue
 from gunshot.review.server import review_app
 from gunshot.review.session import ReviewSession
+from gunshot.storage import write_bytes
 from tests.review.conftest import served
+from tests.review.test_compaction import said
+from tests.s3.conftest import close_clients
+from tests.s3.seaweed import BUCKET, SeaweedFS
 
 N = 100_000
+
+
+def item(n: int, score: float = 0.9) -> Item:
+    return Item(
+        number=n,
+        path=f"site{n % 40}/r{n // 50}.wav",
+        uri=f"/archive/site{n % 40}/r{n // 50}.wav",
+        channel=None,
+        start_s=float(n % 50 * 7),
+        end_s=float(n % 50 * 7 + 1),
+        score=score,
+        site=f"site {n % 40}",
+        night=f"2026-11-{1 + n % 28:02d}",
+    )
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     rng = np.random.default_rng(0)
-    items = [
-        Item(
-            number=n,
-            path=f"site{n % 40}/r{n // 50}.wav",
-            uri=f"/archive/site{n % 40}/r{n // 50}.wav",
-            channel=None,
-            start_s=float(n % 50 * 7),
-            end_s=float(n % 50 * 7 + 1),
-            score=float(rng.uniform(0.5, 1)),
-            site=f"site {n % 40}",
-            night=f"2026-11-{1 + n % 28:02d}",
-        )
-        for n in range(N)
-    ]
+    items = [item(n, float(rng.uniform(0.5, 1))) for n in range(N)]
     session = ReviewSession(str(tmp_path_factory.mktemp("results")), ReviewQueue(items), "Anna")
     with served(review_app(session)) as client:
         yield client
@@ -60,3 +72,51 @@ def test_a_decision(client: httpx.Client, benchmark: object) -> None:
         return client.post("/api/decide", json=asked, headers={"X-Gunshot": "1"})
 
     assert benchmark.pedantic(decide, rounds=50).status_code == 200
+
+
+@pytest.fixture
+def bucket(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    weed = SeaweedFS(tmp_path_factory.mktemp("server"))
+    for name, value in weed.server.environment.items():
+        monkeypatch.setenv(name, value)
+    weed.start()
+    yield f"s3://{BUCKET}"
+    close_clients()
+    weed.kill()
+    weed.remove()
+
+
+def timed(work: Callable[[], object]) -> float:
+    began_s = perf_counter()
+    work()
+    return perf_counter() - began_s
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_decisions_in_a_bucket(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One decision; and the opening of a review with 10,000 of two people, before and after they are put together."""
+    review = ReviewSession(f"{bucket}/one", ReviewQueue([item(n) for n in range(500)]), "Anna")
+    each_ms = [1000 * timed(lambda n=n: review.decide(n, "not")) for n in range(500)]
+    lines = [f"a decision: median {np.median(each_ms):.1f} ms, 95% within {np.percentile(each_ms, 95):.1f} ms"]
+    for of_a_sitting in (200, 20, 5):
+        place = f"{bucket}/{of_a_sitting}"
+        objects = {}
+        for who in ("Anna", "Ben"):
+            made = [said(who, number).line() for number in range(5000)]
+            for first in range(0, 5000, of_a_sitting):
+                for start in range(first, first + of_a_sitting, SEGMENT_ROWS):
+                    name = f"{place}/review/decisions/{who}/20261122T{first:06}-00000000-{start - first:06}.jsonl"
+                    objects[name] = b"".join(made[start : min(start + SEGMENT_ROWS, first + of_a_sitting)])
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(write_bytes, objects, objects.values()))
+        before_s = timed(lambda place=place: ReviewSession(place, ReviewQueue([]), "Anna"))
+        compacted_s = timed(lambda place=place: compact_decisions(place))
+        after_s = timed(lambda place=place: ReviewSession(place, ReviewQueue([]), "Anna"))
+        assert len(read_decisions(place)) == 10_000
+        lines.append(
+            f"sittings of {of_a_sitting:>3}: {len(objects):>5} objects, read in {before_s:.1f} s; put together in "
+            f"{compacted_s:.1f} s, read in {after_s:.1f} s"
+        )
+    with capsys.disabled():
+        print("\n" + "\n".join(lines))

@@ -1,16 +1,19 @@
-"""How fast one worker scores an archive: beside decoding alone, the straightforward script, and BirdNET.
+"""How fast one worker scores an archive: beside decoding alone, the straightforward script, BirdNET and OpenSoundscape.
 
 ``make bench`` prints the ratios; ``GUNSHOT_BENCH_HOURS`` sets how much sound the archive holds. All ways run in one
 thread and one process, one after the other on each recording, and what is compared is processor time, so that a busy
-machine slows all of them alike. Nothing is asserted about time.
+machine slows all of them alike. OpenSoundscape is no dependency of ours: it runs, after the others, in the Python that
+``GUNSHOT_BENCH_OPENSOUNDSCAPE`` names. Nothing is asserted about time.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import runpy
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import process_time
@@ -34,6 +37,7 @@ from gunshot.scoring.targets import Target, list_targets
 
 ARCHIVES = runpy.run_path(str(Path(__file__).with_name("archives.py")))
 HOURS = float(os.environ.get("GUNSHOT_BENCH_HOURS", "0.5"))
+OPENSOUNDSCAPE = "GUNSHOT_BENCH_OPENSOUNDSCAPE"
 
 pytestmark = [
     pytest.mark.slow,
@@ -87,6 +91,16 @@ def birdnet_hears(path: str, birdnet: Birdnet, most_s: float) -> float:
     windows = y[: len(y) // WINDOW_SAMPLES * WINDOW_SAMPLES].reshape(-1, WINDOW_SAMPLES)
     birdnet.hear(windows)
     return len(windows) * WINDOW_SAMPLES / SR_HZ
+
+
+def opensoundscape_hears(python: str, paths: list[str], sr_hz: int, most_s: float) -> dict[str, Any]:
+    """OpenSoundscape over the first part of recordings, in a Python that has it."""
+    script = Path(__file__).with_name("opensoundscape_speed.py")
+    asked = [python, "-I", str(script), str(sr_hz), str(most_s), *paths]  # -I: PYTHONPATH is for BirdNET
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(asked, env=os.environ | one_thread, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def told(kind: str, truth: dict[str, list[float]], found: dict[str, list[float]], listened_s: float) -> str:
@@ -146,7 +160,7 @@ def test_an_archive(archive: Any, field: Bundle, capsys: pytest.CaptureFixture[s
     assert n_detections > 0
 
 
-def test_beside_the_script_and_birdnet(archive: Any, field: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+def test_beside_others(archive: Any, field: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
     keras = pytest.importorskip("keras")
     inputs = keras.Input((40, 47, 1))
     x = inputs
@@ -173,6 +187,16 @@ def test_beside_the_script_and_birdnet(archive: Any, field: Bundle, capsys: pyte
         print(
             f"BirdNET {speeds[2]:.1f}x: {speeds[0] / speeds[2]:.0f} times faster" if birdnet else f"no BirdNET: {why}"
         )
+        python = os.environ.get(OPENSOUNDSCAPE)
+        if not python:
+            print(f"no OpenSoundscape: {OPENSOUNDSCAPE} names no Python that has it (/path/to/venv/bin/python)")
+        for sr_hz in (32_000, field.recipe.sr_hz) if python else ():
+            peer = opensoundscape_hears(python, [target.uri for target in targets], sr_hz, most_s)
+            speed = peer["real_s"] / peer["cost_s"]
+            print(
+                f"OpenSoundscape {peer['version']} at {sr_hz / 1000:.0f} kHz {speed:.1f}x: {speeds[0] / speed:.0f} "
+                "times faster"
+            )
 
 
 def test_recall_by_snr(audio: Path, field: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

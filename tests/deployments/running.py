@@ -44,7 +44,7 @@ class Up:
         return self.log.read_text()
 
     def wait_ready(self) -> None:
-        wait(lambda: "Ctrl-C ends it" in self.said() or self.process.poll() is not None)
+        wait(lambda: "Ctrl+C ends it" in self.said() or self.process.poll() is not None)
         assert self.process.poll() is None, self.said()
 
     def ask(self, path: str, content: Any = None) -> Any:

@@ -86,6 +86,19 @@ class TestHelp:
             if left != ["--help"]:
                 called.make_context(name, left, parent=context)
 
+    @pytest.mark.parametrize(
+        ("words", "command"), list(commands()), ids=[words or "gunshot" for words, _ in commands()]
+    )
+    def test_nothing_in_a_help_is_left_unsaid(self, words: str, command: click.Command) -> None:
+        """Each option says what it is for and what to give; in 80 columns no command's line is cut off."""
+        context = click.Context(command)
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert option.help, option.opts
+                assert option.is_flag or not re.search("INTEGER|FLOAT|RANGE", option.make_metavar(context))
+        text = CliRunner().invoke(cli, [*words.split(), "--help"], terminal_width=80).output
+        assert not re.findall(r"^ .*\.\.\.$", text.partition("Commands:")[2], re.MULTILINE)
+
     def test_the_commands_that_scripts_depend_on_are_there(self) -> None:
         assert {"demo", "manifest", "preprocess", "train", "evaluate", "score"} <= set(cli.commands)
 

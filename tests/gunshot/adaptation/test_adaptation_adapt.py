@@ -30,7 +30,7 @@ NOT_MORE_THAN_ALL = 1.0
 @pytest.fixture(scope="module", autouse=True)
 def short() -> Iterator[None]:
     """A few steps and clips: what an adaptation does, not how well."""
-    with mock.patch.multiple(verb, _N_REHEARSED=8, _N_CHECKED=24, _STEPS_AN_EPOCH=3):
+    with mock.patch.multiple(verb, _N_REHEARSED=8, _N_CHECKED=24, N_BATCHES=3):
         yield
 
 
@@ -67,7 +67,7 @@ def run(
     out = folder / "model"
     done = adapt_model(
         cnn_bundle, site, str(out), background=[str(folder / "night")], store=small_store,
-        may_lose=NOT_MORE_THAN_ALL, epochs=2, seed=1,
+        may_lose=NOT_MORE_THAN_ALL, seed=1,
     )  # fmt: skip
     return Run(done, cnn_bundle, out)
 
@@ -81,14 +81,14 @@ class TestAdaptModel:
         about = bundle.details["adaptation"]
         assert about["parent"]["digest"] == parent.digest
         assert about["step"] == run.done.step == 1.0
-        assert len(about["history"]) == 2
+        assert about["n_draws"] == 3 * 64
         assert about["site"]["n_shots"] == about["site"]["n_others"] == 12
         assert bundle.details["training"]["manifest_digest"] == parent.details["training"]["manifest_digest"]
 
     def test_the_parent_is_untouched_and_the_new_one_can_be_adapted_again(
         self, run: Run, site: str, tmp_path: Path
     ) -> None:
-        again = adapt_model(str(run.out), site, str(tmp_path / "again"), may_lose=NOT_MORE_THAN_ALL, epochs=1)
+        again = adapt_model(str(run.out), site, str(tmp_path / "again"), may_lose=NOT_MORE_THAN_ALL)
         details = load_bundle(str(tmp_path / "again")).details
         assert again.parent == run.done.digest
         assert details["adaptation"]["parent"]["adaptation"]["parent"]["digest"] == load_bundle(run.parent).digest
@@ -121,7 +121,7 @@ class TestAdaptModel:
 
     def test_the_same_seed_gives_the_same_bundle(self, run: Run, site: str, tmp_path: Path) -> None:
         digests = [
-            adapt_model(run.parent, site, str(tmp_path / name), may_lose=1.0, epochs=1, seed=seed).digest
+            adapt_model(run.parent, site, str(tmp_path / name), may_lose=1.0, seed=seed).digest
             for name, seed in (("a", 5), ("b", 5), ("c", 6))
         ]
         assert digests[0] == digests[1] != digests[2]
@@ -133,7 +133,7 @@ class TestAdaptModel:
         shots = [line for line in lines[1:] if ",1," in line and ("scene000" in line or "scene001" in line)]
         few = Path(site).with_name("few.csv")
         few.write_text("\n".join([lines[0], *shots]) + "\n")
-        done = adapt_model(run.parent, str(few), str(tmp_path / "out"), may_lose=1.0, epochs=1)
+        done = adapt_model(run.parent, str(few), str(tmp_path / "out"), may_lose=1.0)
         assert (done.n_others, done.n_checking) == (0, 0)
         assert {change.rows for change in done.changes} == {"synthetic"}
         assert "what it finds here is not checked" in "\n".join(done.lines())
@@ -147,13 +147,13 @@ class TestAdaptModel:
 
         tried: list[tuple[Change, ...]] = []
         with mock.patch.object(verb, "worst_broken", judge):
-            done = adapt_model(run.parent, site, str(tmp_path / "out"), epochs=1)
+            done = adapt_model(run.parent, site, str(tmp_path / "out"))
         assert done.step == verb.STEPS[2]
         assert len(done.refused) == 2
         assert done.refused[0].startswith("step 1: synthetic/synthetic")
         # it is the network between: as far from the old weights as the step says
         old, new = (self._weights(uri) for uri in (run.parent, str(tmp_path / "out")))
-        full = adapt_model(run.parent, site, str(tmp_path / "full"), may_lose=1.0, epochs=1)
+        full = adapt_model(run.parent, site, str(tmp_path / "full"), may_lose=1.0)
         for a, b, c in zip(old, new, self._weights(full.bundle), strict=True):
             np.testing.assert_allclose(b, a + done.step * (c - a), atol=1e-5)
 
@@ -168,7 +168,7 @@ class TestAdaptModel:
             mock.patch.object(verb, "worst_broken", lambda changes, may_lose: changes[0]),
             pytest.raises(RunError, match=r"not adapted, and nothing written: no step .*--may-lose 0.01; step 0.125"),
         ):
-            adapt_model(run.parent, site, str(tmp_path / "out"), epochs=1)
+            adapt_model(run.parent, site, str(tmp_path / "out"))
         assert not (tmp_path / "out").exists()
 
     def test_suspects_lie_beside_the_bundle(
@@ -177,9 +177,7 @@ class TestAdaptModel:
         path = write_recording(tmp_path / "night.wav", 20.0, [], [2.0, 5.0, 12.0, 15.0])
         for likely, expected in ((0.0, True), (1.1, False)):  # everything is one, then nothing
             with mock.patch("gunshot.adaptation.site.min", lambda *_, value=likely: value, create=True):
-                done = adapt_model(
-                    run.parent, site, str(tmp_path / "out"), background=[str(path)], may_lose=1.0, epochs=1
-                )
+                done = adapt_model(run.parent, site, str(tmp_path / "out"), background=[str(path)], may_lose=1.0)
             assert (done.n_suspects > 0) is expected
             assert (tmp_path / "out" / SUSPECTS_NAME).exists() is expected
 
@@ -221,7 +219,6 @@ class TestMistakes:
             ({"may_lose": 1.5}, r"--may-lose must lie in \[0, 1\]; got 1.5"),
             ({"may_lose": float("nan")}, r"--may-lose must lie in \[0, 1\]"),
             ({"seed": -1}, "--seed must be 0 or more"),
-            ({"epochs": 0}, "--epochs must be 1 or more"),
             ({"operating_point": "often"}, "none of the forms"),
         ],
     )

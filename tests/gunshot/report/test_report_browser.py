@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gunshot.evaluation.metrics import classification_metrics
-from gunshot.report import ReportContent, render_report
-from gunshot.report.slider import Slider, threshold_slider
+from gunshot.report import ReportContent
+from gunshot.report.slider import Slider, threshold_slider, threshold_sliders
 from gunshot.report.words import class_key_figures
 from tests.browser import LIMIT_MS, chromium
 
@@ -26,22 +26,22 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def opened(browser: Any, content: ReportContent, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+def opened(browser: Any, page: str, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Opens the report from the disk; whatever it asks for, and each error of its own, fails the test."""
     path = tmp_path / "report.html"
-    path.write_text(render_report(content), encoding="utf-8")
+    path.write_text(page, encoding="utf-8")
     contexts, strange = [], []
 
     def open_page(**options: Any) -> Any:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 860}, "offline": True} | options))
         contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(LIMIT_MS)
-        page.on("request", lambda request: request.url.startswith(("data:", path.as_uri())) or strange.append(request))
-        page.on("pageerror", lambda error: strange.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and strange.append(message.text))
-        page.goto(path.as_uri(), timeout=LIMIT_MS)
-        return page
+        tab = context.new_page()
+        tab.set_default_timeout(LIMIT_MS)
+        tab.on("request", lambda request: request.url.startswith(("data:", path.as_uri())) or strange.append(request))
+        tab.on("pageerror", lambda error: strange.append(str(error)))
+        tab.on("console", lambda message: message.type == "error" and strange.append(message.text))
+        tab.goto(path.as_uri(), timeout=LIMIT_MS)
+        return tab
 
     yield open_page
     for context in contexts:
@@ -61,9 +61,12 @@ def shown(page: Any) -> tuple[list[int], list[str]]:
     return counts, [page.inner_text(f"#threshold-figure-{row}-0") for row in range(2)]
 
 
-def expected(content: ReportContent, threshold: float) -> tuple[list[int], list[str]]:
+def expected(content: ReportContent, threshold: float, of: Slider | None = None) -> tuple[list[int], list[str]]:
     """Counted anew from the rows, not read from the slider."""
     split = content.key_model.main_split if content.key_model else None
+    if of is not None:
+        splits = {(model.name, split.split): split for model in content.models for split in model.splits}
+        split = splits[of.model, of.split]
     assert split is not None
     assert split.rows is not None
     m = classification_metrics(*split.rows, threshold)
@@ -96,6 +99,39 @@ def test_keys_and_mouse_move_the_threshold_and_the_figures_follow(
     assert "own" in page.inner_text("#threshold-own")
 
 
+def test_every_model_and_split_has_its_own_and_a_models_threshold_is_kept(
+    opened: Callable[..., Any], content: ReportContent
+) -> None:
+    page = opened()
+    sliders = threshold_sliders(content)
+    options = page.locator("#threshold-which option").all_inner_texts()
+    assert options == [f"{sliders[0].name} (key figures)", *(of.name for of in sliders[1:])]
+    assert len(options) == sum(len(model.splits) for model in content.models)
+    for index, of in reversed(list(enumerate(sliders))):
+        page.get_by_label("Model and clips").select_option(str(index))
+        assert shown(page) == expected(content, of.own.metrics.threshold, of)
+        told = [page.inner_text(f"#threshold-{name}") for name in ("model", "split", "caption", "note")]
+        assert told == [of.model, of.split, of.name, of.note]
+        assert "own" in page.inner_text("#threshold-own")
+        page.focus("#threshold-slider")
+        page.keyboard.press("End")
+        assert shown(page) == expected(content, of.places[-1].metrics.threshold, of)
+        page.get_by_role("button", name=f"Back to {of.own.threshold}").click()
+        assert shown(page) == expected(content, of.own.metrics.threshold, of)
+    first, second = sliders[:2]
+    assert first.model == second.model
+    page.focus("#threshold-slider")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    moved_to = float(page.inner_text("#threshold-value"))
+    page.get_by_label("Model and clips").select_option("1")
+    place = second.places[int(page.input_value("#threshold-slider"))]
+    assert abs(float(place.threshold) - moved_to) == min(abs(float(it.threshold) - moved_to) for it in second.places)
+    assert shown(page) == expected(content, place.metrics.threshold, second)
+    page.get_by_label("Model and clips").select_option("2")  # another model, at its own
+    assert shown(page) == expected(content, sliders[2].own.metrics.threshold, sliders[2])
+
+
 def test_what_changed_is_said_once_the_slider_rests(opened: Callable[..., Any], slider: Slider) -> None:
     page = opened()
     said = page.get_by_role("status")
@@ -112,6 +148,7 @@ def test_without_scripts_it_shows_the_models_own_threshold(
     page = opened(java_script_enabled=False)
     assert not page.is_visible("#threshold-slider")
     assert not page.is_visible("#threshold-back")
+    assert not page.is_visible("#threshold-which")
     assert shown(page) == expected(content, slider.own.metrics.threshold)
 
 
@@ -119,26 +156,29 @@ def test_on_paper_there_is_nothing_to_move_and_the_threshold_is_told(
     opened: Callable[..., Any], content: ReportContent, slider: Slider
 ) -> None:
     page = opened()
+    page.get_by_label("Model and clips").select_option("1")
+    other = threshold_sliders(content)[1]
     page.focus("#threshold-slider")
     page.keyboard.press("Home")
     page.emulate_media(media="print")
     assert not page.is_visible("#threshold-slider")
-    assert page.inner_text("#threshold-value") == slider.places[0].threshold
-    assert shown(page) == expected(content, slider.places[0].metrics.threshold)
+    assert not page.is_visible("#threshold-which")
+    assert page.inner_text("#threshold-value") == other.places[0].threshold
+    assert page.inner_text("#threshold-caption") == other.name != slider.name
+    assert shown(page) == expected(content, other.places[0].metrics.threshold, other)
 
 
-def test_no_other_script_runs(browser: Any, content: ReportContent, tmp_path: Path) -> None:
+def test_no_other_script_runs(browser: Any, content: ReportContent, page: str, tmp_path: Path) -> None:
     """If something were ever to slip through the escaping, the policy would still stop it."""
-    page_text = render_report(content)
     evil = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
     path = tmp_path / "evil.html"
-    path.write_text(page_text.replace("<main>", f"<main>{evil}", 1), encoding="utf-8")
+    path.write_text(page.replace("<main>", f"<main>{evil}", 1), encoding="utf-8")
     context = browser.new_context()
-    page = context.new_page()
-    page.goto(path.as_uri(), timeout=LIMIT_MS)
-    page.wait_for_timeout(500)
-    assert page.title() == content.title
-    assert page.is_visible("#threshold-slider")  # its own does
+    tab = context.new_page()
+    tab.goto(path.as_uri(), timeout=LIMIT_MS)
+    tab.wait_for_timeout(500)
+    assert tab.title() == content.title
+    assert tab.is_visible("#threshold-slider")  # its own does
     context.close()
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gunshot.evaluation.metrics import classification_metrics
 from gunshot.evaluation.rates import alarm_rate
 from gunshot.report import ModelResult, ReportContent, ScoredSplit, render_report
-from gunshot.report.slider import places_of, script, threshold_slider, threshold_text
+from gunshot.report.slider import places_of, script, threshold_slider, threshold_sliders, threshold_text
 from gunshot.report.words import class_key_figures
 
 ROWS = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0])), min_size=2).filter(
@@ -86,6 +86,39 @@ def test_one_class_has_no_slider(label: list[int], score: list[float]) -> None:
 )
 def test_a_threshold_is_told_from_0_and_1(threshold: float, text: str) -> None:
     assert threshold_text(threshold) == text
+
+
+def test_what_the_script_is_given_says_at_each_place_what_is_told_there() -> None:
+    slider = threshold_slider(model([1, 1, 1, 0, 0, 0], [0.9, 0.4, 0.4, 0.6, 0.1, 0.2], 0.5), 1300.0)
+    assert slider is not None
+    given = slider.content()
+    assert len(given["gunshots"]) < len(given["places"])
+    for (threshold, gunshots, others), place in zip(given["places"], slider.places, strict=True):
+        parts = given["gunshots"][gunshots], given["others"][others]
+        counts, rates, figures = ([value for part in parts for value in part[what]] for what in range(3))
+        assert {"threshold": threshold, "counts": counts, "rates": rates, "figures": figures} == place.as_dict()
+    assert given["places"][given["chosen"]][0] == slider.own.threshold
+
+
+def test_each_model_and_split_with_both_classes_has_one_the_key_figures_first(content: ReportContent) -> None:
+    both, one = ([1, 0, 1, 0], [0.9, 0.2, 0.6, 0.4]), ([0, 0], [0.2, 0.9])
+    a, b = (
+        replace(
+            model(*both, 0.5),
+            name=name,
+            splits=[
+                model(*rows, 0.5, split).splits[0]
+                for split, rows in (("unseen", one), ("validation", both), ("test", both))
+            ],
+        )
+        for name in "ab"
+    )
+    sliders = threshold_sliders(replace(content, models=[a, b], default_model="b"))
+    assert [it.name for it in sliders] == ["b, test", "b, validation", "a, validation", "a, test"]
+    assert threshold_sliders(replace(content, models=[], default_model=None)) == []
+    page = render_report(replace(content, models=[model(*both, 0.5)], default_model="m"))
+    assert 'id="threshold-slider"' in page
+    assert '<select id="threshold-which"' not in page  # there is no choice
 
 
 def test_without_a_script_the_models_own_threshold_is_there_and_nothing_to_move(content: ReportContent) -> None:
