@@ -17,10 +17,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
+from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from gunshot.errors import AudioError
+from gunshot.wanted import check_wanted
 
 __all__ = ["Apart", "ends_after"]
 
@@ -29,6 +31,7 @@ Answer = TypeVar("Answer")
 
 _DEATHS = 2
 _START_S = 600.0  # a second where nothing else runs; more than 100 s were seen on a machine with far too much to do
+_LOOK_S = 0.5  # how often it is asked whether the work is still wanted
 _MEMORY = 0.5
 """Share of the machine's memory that the child may ask for; beyond it a file counts as one that kills."""
 
@@ -99,6 +102,8 @@ class Apart(Generic[Item, Answer]):
         ------
         AudioError
             ``unreadable`` if the child has died of it twice, ``timed out`` if it took too long; both may pass.
+        UnwantedError
+            If nobody waits for it any more.
         """
         for _ in range(_DEATHS):
             try:
@@ -114,7 +119,7 @@ class Apart(Generic[Item, Answer]):
             self._start()
         try:
             self._connection.send(item)
-            if not self._connection.poll(limit_s):
+            if not self._answers(limit_s):
                 self._stop()
                 raise AudioError("timed out", f"not decoded within {limit_s:g} s", may_pass=True)
             answer = self._connection.recv()
@@ -133,12 +138,21 @@ class Apart(Generic[Item, Answer]):
         )
         theirs.close()
         self._connection.send(self._prepare)
-        if not self._connection.poll(_START_S):
+        if not self._answers(_START_S):
             raise RuntimeError(f"the process that decodes apart did not start: {self._stop()}")
         answer = self._connection.recv()
         if isinstance(answer, BaseException):
             self._stop()
             raise answer
+
+    def _answers(self, limit_s: float) -> bool:
+        """Whether the child says something in time."""
+        ends_s = monotonic() + limit_s
+        while not self._connection.poll(max(0.0, min(_LOOK_S, ends_s - monotonic()))):
+            check_wanted()
+            if monotonic() >= ends_s:
+                return False
+        return True
 
     def _stop(self) -> str:
         """End the child, and say how it died if it did."""

@@ -17,7 +17,8 @@
     ├── BundleError         (ValueError)        a model folder that is foreign, damaged or of another recipe
     ├── TrainingError       (ValueError)        rows that no model can be trained or evaluated on
     ├── DatasetError        (OSError)           a public data set that cannot be fetched or verified
-    └── RunError            (RuntimeError)      a run that ended, and whose result must not be trusted
+    ├── RunError            (RuntimeError)      a run that ended, and whose result must not be trusted
+    └── UnwantedError       (RuntimeError)      work that a run has left behind when it ended or was cancelled
 
 Bad input among many becomes a row with a reason (`AudioError` never leaves a partition); a user's
 mistake becomes one of these, which the command line prints as one line; anything else is our bug.
@@ -44,6 +45,7 @@ __all__ = [
     "StoreMismatchError",
     "TrainingError",
     "TransientStorageError",
+    "UnwantedError",
 ]
 
 FailureState = Literal["short", "empty", "silent", "unreadable", "timed out"]
@@ -131,3 +133,7 @@ class DatasetError(GunshotError, OSError):
 
 class RunError(GunshotError, RuntimeError):
     """A run came to its end, and its result must not be trusted."""
+
+
+class UnwantedError(GunshotError, RuntimeError):
+    """Nobody waits any more for what is being done."""

@@ -11,6 +11,8 @@ much at once, for by the work that waits it is judged whether to start them.
 Dask blames a death on all units that the worker held, those that only waited behind the guilty one as well. So a unit
 that is blamed is no more than suspected: no further unit is handed out until those under way have ended, and each
 suspect then runs alone. Only one that kills its workers even so ends the run.
+Dask cannot stop a function. When this process ends, or loses interest, the scheduler withdraws its units from the
+workers, and a unit that is under way sees that and ends (`gunshot.wanted`): a shared scheduler is free for others.
 """
 
 from __future__ import annotations
@@ -18,15 +20,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from functools import partial
 from itertools import islice
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
+from uuid import uuid4
 
-from distributed import Client, Future, KilledWorker, as_completed
+from dask.utils import funcname
+from distributed import Client, Future, KilledWorker, as_completed, get_worker
 from distributed.comm import CommClosedError
 from distributed.scheduler import NoWorkerError
 
 from gunshot.errors import RunError
+from gunshot.wanted import while_wanted
 
 __all__ = ["PLANNED_THREADS", "fan_out"]
 
@@ -126,6 +132,19 @@ class _Unit(NamedTuple):
     alone: bool = False
 
 
+def _while_wanted(function: Callable[[Item], Outcome], item: Item) -> Outcome:
+    """On a worker: a unit, as long as the scheduler wants it."""
+    worker = get_worker()
+    key, tasks = worker.get_current_task(), worker.state.tasks
+
+    def is_wanted() -> bool:
+        held = tasks.get(key)
+        return held is not None and held.state != "cancelled"
+
+    with while_wanted(is_wanted):
+        return function(item)
+
+
 class _UnderWay:
     """Units that were submitted and have not ended, by the keys of their futures."""
 
@@ -134,8 +153,9 @@ class _UnderWay:
         self._units: dict[str, _Unit] = {}
 
     def submit(self, unit: _Unit) -> Future:
-        # pure=False: a unit is work to do, not a value to be remembered by its arguments
-        future = self._client.submit(unit.function, unit.item, pure=False)
+        # a key of its own: a unit is work to do, not a value to be remembered by its arguments
+        key = f"{funcname(unit.function)}-{uuid4().hex}"
+        future = self._client.submit(partial(_while_wanted, unit.function), unit.item, key=key)
         self._units[future.key] = unit
         return future
 

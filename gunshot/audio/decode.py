@@ -25,6 +25,7 @@ from gunshot.audio.pcm import PlainSamples, plain_header
 from gunshot.audio.probe import AudioHeader, sound_data, wav_data
 from gunshot.errors import AudioError
 from gunshot.storage import read_bytes
+from gunshot.wanted import check_wanted
 
 __all__ = ["Recording"]
 
@@ -79,6 +80,7 @@ class Recording:
         self._break: str | None = None
         self._plain: PlainSamples | None = None  # else libsndfile decodes
         self._held = (0, np.empty(0, dtype=np.float32))  # a decoded span, and where it begins
+        check_wanted()
         self._file, self._size = open_content(uri, fetch)
         try:
             self._open_decoder(self._size)
@@ -258,6 +260,7 @@ class Recording:
     def _frames(self, start: int, stop: int, block_frames: int) -> Iterator[NDArray[np.float32]]:
         """Samples of a span, as far as they go; a break that it reaches is the recording's defect."""
         while start < min(stop, self._end):
+            check_wanted()
             try:
                 frames = self._decode(start, min(block_frames, min(stop, self._end) - start))
             except sf.LibsndfileError as error:

@@ -29,6 +29,7 @@ from gunshot.store.generations import copy_held
 from gunshot.store.layout import HELD_ROW, StoreHeader, read_header
 from gunshot.store.records import find_record
 from gunshot.store.write import write_partition
+from gunshot.wanted import check_wanted
 
 __all__ = ["PartitionOutcome", "manifest_rows", "preprocess_partition"]
 
@@ -105,6 +106,7 @@ def preprocess_partition(
             computed.append(index)
     log_mels[computed] = features(waveforms[computed], recipe)
     in_order = [records[index] | {"row": partition.start + index} for index in range(partition.n_rows)]
+    check_wanted()
     write_partition(header, partition, arrays, in_order)
     return _outcome(partition, [record["state"] for record in in_order], began)
 

@@ -33,6 +33,7 @@ from gunshot.scoring.targets import Target
 from gunshot.scoring.timestamps import Deployments
 from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
 from gunshot.storage import identity
+from gunshot.wanted import check_wanted
 
 __all__ = ["BatchOutcome", "limit_of", "score_batch"]
 
@@ -125,6 +126,8 @@ def score_batch(
         If the model cannot be loaded.
     StorageError
         If the tables cannot be written.
+    UnwantedError
+        If nobody waits for it any more; nothing is written then.
     """
     began = perf_counter()
     keep_freed_memory()
@@ -147,6 +150,7 @@ def score_batch(
         rows.append(found.row | of_all | {"n_tries": _tries_after(found.row, batch.n_tries), "run_id": run_id})
         detections += [row | of_all for row in found.detections]
         candidates += [row | of_all for row in found.candidates]
+    check_wanted()  # a run that has ended holds no lease
     write_batch(results, batch.name, detections, rows, candidates if rule.keeps_candidates else None)
     return _outcome(batch.name, table_of(rows, "recordings"), began)
 

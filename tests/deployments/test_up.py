@@ -5,12 +5,16 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from distributed import Client
 
+from flows.cluster import open_cluster
 from flows.operations.processes import marked
-from gunshot.scoring.results import read_table
+from gunshot.scoring.results import KINDS, read_table
 from tests.deployments.running import (
     ENDED,
     LONG_S,
@@ -85,7 +89,7 @@ def test_a_killed_one_is_taken_up_where_it_was(home: Path, port: int) -> None:
 
 
 def test_a_cancel_amid_a_batch_stops_the_work_soon_and_a_rerun_does_the_rest(home: Path, port: int) -> None:
-    write_archive(home / "long", range(400), 30.0)
+    write_archive(home / "long", range(200), 30.0)
     given = {"inputs": ["long"], "model": "field", "out": "cancelled", "plan": False, "workers": 2}
     ledger = home / "cancelled" / "recordings"
     up = Up(home, port)
@@ -101,13 +105,68 @@ def test_a_cancel_amid_a_batch_stops_the_work_soon_and_a_rerun_does_the_rest(hom
     assert took_s < 30
     assert up.wait_for(run, *ENDED) == "Cancelled"
     done = {path: path.stat().st_mtime_ns for path in ledger.glob("*.parquet")}
-    assert 0 < read_table(str(home / "cancelled"), "recordings").num_rows < 400
+    assert 0 < read_table(str(home / "cancelled"), "recordings").num_rows < 200
 
     assert up.wait_for(up.begin("score/score-backfill", **given), *ENDED) == "Completed"
     rows = read_table(str(home / "cancelled"), "recordings")
-    assert rows.num_rows == len(set(rows["path"].to_pylist())) == 400
+    assert rows.num_rows == len(set(rows["path"].to_pylist())) == 200
     assert {path: path.stat().st_mtime_ns for path in done} == done, "what was done is not done twice"
+
+    with open_cluster(2) as address:
+        _cancel_beside_others(up, home, address)
     assert up.stop() == 0
+
+
+def _cancel_beside_others(up: Up, home: Path, address: str) -> None:
+    """On a scheduler that somebody else uses too, amid the run's only batch."""
+    names = [f"20261122_19{number:04d}.wav" for number in range(24)]
+    for name in names:
+        (home / "part").mkdir(exist_ok=True)
+        (home / "part" / name).hardlink_to(home / "long" / name)
+    profile = home / "shared.yaml"
+    profile.write_text(f"kind: address\naddress: {address}\n")
+    # the workers' folder is not the run's
+    given = {"inputs": [str(home / "part")], "model": "field", "out": str(home / "shared"), "plan": False}
+    given |= {"workers": None, "cluster": str(profile)}
+    beats, enough = home / "beats", home / "enough"
+
+    def others() -> int:
+        while not enough.exists():
+            with beats.open("a") as file:
+                file.write(".")
+            sleep(0.1)
+        return beats.stat().st_size
+
+    with Client(address, set_as_default=False) as client:
+
+        def at_work() -> list[str]:
+            found = client.run(lambda dask_worker: [task.key for task in dask_worker.state.executing])
+            return [key for keys in found.values() for key in keys if key.startswith("score_batch")]
+
+        their = client.submit(others)
+        run = up.begin("score/score-backfill", **given)
+        wait(lambda: bool(at_work()) or up.state(run) in ENDED)
+        assert up.state(run) == "Running"
+        began_s = monotonic()
+        up.set_state(run, "CANCELLING", "Cancelling")
+        wait(lambda: not at_work() and holder(home, "shared") is None)
+        took_s = monotonic() - began_s
+        print(f"\ncancel on a shared scheduler to no task left and the lease free: {took_s:.1f} s")
+        assert took_s < 30
+        assert up.wait_for(run, *ENDED) == "Cancelled"
+        assert not list((home / "shared").glob("*/*.parquet")), "the batch was broken off"
+        assert up.wait_for(up.begin("score/score-backfill", **given), *ENDED) == "Completed"
+        assert their.status == "pending"
+        before = beats.stat().st_size
+        enough.touch()
+        assert their.result(timeout=LONG_S) >= before > 0
+    for kind in KINDS[::2]:
+        found, clean = (read_table(str(home / out), kind).drop_columns(["uri"]) for out in ("shared", "cancelled"))
+        clean = clean.filter(pc.is_in(clean["path"], pa.array(names)))
+        if kind == "recordings":
+            found, clean = found.drop_columns(["run_id"]), clean.drop_columns(["run_id"])
+        assert found.num_rows >= len(names)
+        assert found.equals(clean)
 
 
 def test_a_child_that_dies_ends_the_rest_in_one_line(home: Path, port: int) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import distribution, entry_points
 from pathlib import Path
+from time import sleep
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pydantic
 import pytest
 import yaml
+from distributed import Client
 
 from flows.cluster import open_cluster
 from flows.clusters.kubernetes import cluster_resource
@@ -176,6 +184,99 @@ class TestWhatTheOperatorMakesOfIt:
     def test_the_models_drop_what_they_do_not_know(self, made: dict[str, dict[str, Any]]) -> None:
         made["worker"]["spec"]["template"]["spec"]["containers"][0]["envfrom"] = []
         assert understood("Deployment", made["worker"]) != made["worker"]
+
+
+class Api(ThreadingHTTPServer):
+    """Kubernetes' API as far as something that is not there is changed, and then made."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.asked: list[tuple[str, str, Any]] = []
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Api
+
+    def _answer(self, code: int, content: dict[str, Any] | None = None) -> None:
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
+        self.server.asked.append((self.command, self.path, body))
+        said = json.dumps(content or body).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def do_GET(self) -> None:
+        self._answer(200, {"major": "1", "minor": "33", "gitVersion": "v1.33.0"})
+
+    def do_PATCH(self) -> None:
+        self._answer(404, {"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "none"})
+
+    def do_POST(self) -> None:
+        self._answer(201)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    with Api() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        config = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "here",
+            "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+            "users": [{"name": "me", "user": {}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me", "namespace": "sound"}}],
+        }  # fmt: skip
+        (tmp_path / "config").write_text(yaml.safe_dump(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        yield server
+        server.shutdown()
+
+
+class TestAdaptive:
+    """What dask-kubernetes makes of ``adaptive``, and what the operator then asks of the scheduler."""
+
+    def made(self, api: Api) -> dict[str, Any]:
+        """The autoscaler that is sent when `open_kubernetes` calls ``adapt``."""
+        from dask_kubernetes.operator import KubeCluster
+
+        asked = PROFILES["adaptive"]["adaptive"]
+        asyncio.run(KubeCluster._adapt(SimpleNamespace(name="gunshot-1234", namespace="sound"), **asked))
+        (way, path, autoscaler) = api.asked[-1]
+        assert (way, path) == ("POST", "/apis/kubernetes.dask.org/v1/namespaces/sound/daskautoscalers")
+        assert isinstance(autoscaler, dict)
+        return autoscaler
+
+    def test_the_autoscaler_is_what_the_operator_takes(self, api: Api) -> None:
+        autoscaler, schema = self.made(api), published_schema("daskautoscaler")
+        jsonschema.validate(autoscaler, schema)
+        # its cluster is found by this name, not by labels
+        assert autoscaler["spec"] == {"cluster": "gunshot-1234", "minimum": 2, "maximum": 40}
+        for mistake in ({"minimum": "2"}, {"workers": 3}, {"cluster": None}):
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(autoscaler | {"spec": autoscaler["spec"] | mistake}, schema)
+
+    def test_kubernetes_keeps_its_name_and_drops_what_dask_kubernetes_puts_beside_it(self, api: Api) -> None:
+        kept = understood("ObjectMeta", self.made(api)["metadata"])
+        assert kept == {"name": "gunshot-1234", "namespace": "sound"}
+
+    def test_the_scheduler_answers_how_many_workers_it_wants(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from dask_kubernetes.operator.controller import controller as operator
+
+        async def address_of(*_: object, port_name: str = "tcp-comm", **__: object) -> str:
+            return http if port_name == "http-dashboard" else address
+
+        monkeypatch.setattr(operator, "get_scheduler_address", address_of)
+        with open_cluster(1) as address, Client(address, set_as_default=False) as client:
+            services = client.scheduler_info(n_workers=0)["services"]
+            http = f"http://127.0.0.1:{services['dashboard']}"
+            assert asyncio.run(operator.get_desired_workers("gunshot-1234-scheduler", "sound")) == 0
+            waits = [client.submit(sleep, 1, pure=False) for _ in range(30)]
+            while asyncio.run(operator.get_desired_workers("gunshot-1234-scheduler", "sound")) < 2:
+                assert not waits[-1].done()
 
 
 def understood(model: str, thing: dict[str, Any]) -> Any:

@@ -31,6 +31,7 @@ BUILTINS: dict[str, type[Exception]] = {
     "StoreMismatchError": ValueError,
     "TrainingError": ValueError,
     "TransientStorageError": OSError,
+    "UnwantedError": RuntimeError,
 }
 
 

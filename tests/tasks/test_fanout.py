@@ -22,7 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.cluster import open_cluster
-from gunshot.errors import AudioError, RunError, TransientStorageError
+from gunshot.errors import AudioError, RunError, TransientStorageError, UnwantedError
+from gunshot.wanted import check_wanted
 from tasks.fanout import fan_out
 
 WINDOW = 2 * 3  # three units for each of the cluster's two threads
@@ -185,6 +186,41 @@ class TestNothingIsLeft:
                 known = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
                 most = max(most, known)
         assert 0 < most <= 2 * WINDOW
+
+    def test_units_under_way_end_when_the_run_does_and_those_of_others_go_on(
+        self, cluster: str, tmp_path: Path
+    ) -> None:
+        def unit(name: str) -> str:
+            (tmp_path / f"{name} began").touch()
+            try:
+                while not (tmp_path / "enough").exists():
+                    time.sleep(0.05)
+                    check_wanted()
+            except UnwantedError:
+                (tmp_path / f"{name} ended").touch()
+                raise
+            return name
+
+        def touched(what: str) -> list[str]:
+            return sorted(path.name.split()[0] for path in tmp_path.glob(f"* {what}"))
+
+        ends = time.monotonic() + 120
+        with Client(cluster, set_as_default=False) as client:
+            other = client.submit(unit, "other")  # without an end of its own
+            ours = fan_out(
+                cluster, lambda name: "first" if name == "first" else unit(name), ["first", "second", "third"]
+            )
+            assert next(ours) == "first"
+            while len(touched("began")) < 2:
+                assert time.monotonic() < ends
+                time.sleep(0.05)
+            ours.close()
+            while not touched("ended"):
+                assert time.monotonic() < ends
+                time.sleep(0.05)
+            assert touched("began") == ["other", *touched("ended")]
+            (tmp_path / "enough").touch()
+            assert other.result(timeout=120) == "other"
 
     def test_no_client_becomes_the_default(self, cluster: str) -> None:
         list(fan_out(cluster, str, range(3)))
