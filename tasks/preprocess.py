@@ -7,6 +7,7 @@ from functools import partial
 from prefect import task
 
 from gunshot.preprocess.partition import preprocess_partition
+from gunshot.storage import absolute
 from gunshot.store.layout import read_header
 from gunshot.store.records import missing_partitions
 from tasks.artifacts import stage
@@ -40,7 +41,7 @@ def preprocess_partitions(store: str, scheduler: str | None, file_limit_s: float
     rows = 0
     with stage("preprocess", sum(partition.n_rows for partition in missing), "clips") as advance:
         limit_s = None if scheduler is None else file_limit_s
-        work = partial(preprocess_partition, store, limit_s=limit_s)
+        work = partial(preprocess_partition, absolute(store), limit_s=limit_s)
         # a recording that kills its worker, or is killed for taking too long, is found in a process apart
         for outcome in fan_out(scheduler, work, missing, after_deaths=partial(work, apart=True)):
             rows += outcome.n_rows

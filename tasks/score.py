@@ -14,6 +14,7 @@ from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.score import score_batch
 from gunshot.scoring.timestamps import Deployments
 from gunshot.scoring.timestamps.deployments import NO_DEPLOYMENTS
+from gunshot.storage import absolute
 from tasks.artifacts import stage
 from tasks.fanout import fan_out
 from tasks.logs import event
@@ -91,9 +92,10 @@ def score_batches(
     """
     began, read_s, n_recordings = perf_counter(), 0.0, 0
     with stage("score", plan.n_recordings, "recordings") as advance:
+        # a worker may run in another folder
         work = partial(
-            score_batch, bundle, digest, results, operating_point=operating_point, rule=rule, run_id=run_id,
-            file_limit_s=file_limit_s, may_end=scheduler is not None, deployments=deployments,
+            score_batch, absolute(bundle), digest, absolute(results), operating_point=operating_point, rule=rule,
+            run_id=run_id, file_limit_s=file_limit_s, may_end=scheduler is not None, deployments=deployments,
         )  # fmt: skip
         # a recording that kills its worker, or is killed for taking too long, is found in a process apart
         for outcome in fan_out(scheduler, work, plan, after_deaths=partial(work, apart=True)):

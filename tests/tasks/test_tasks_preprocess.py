@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -67,6 +68,26 @@ def test_workers_write_what_this_process_writes(cluster: str, archive: Path, tmp
         assert records[0].equals(records[1], check_metadata=True)  # the checksum too
     # and so for every byte: nothing in a store says who made it
     assert objects(tmp_path / "here") == objects(tmp_path / "workers")
+
+
+def test_a_relative_store_is_the_same_on_workers_in_another_folder(
+    cluster: str, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(here)
+    header = prepare_store("store.zarr", build_manifest([str(archive)]), Recipe())
+    with Client(cluster, set_as_default=False) as client:
+        before = client.run(os.getcwd)
+        try:
+            client.run(os.chdir, str(elsewhere))
+            assert preprocess_partitions.fn("store.zarr", cluster) == N_FILES
+        finally:
+            for worker, folder in before.items():
+                client.run(os.chdir, folder, workers=[worker])
+    assert sum(record_states(header).values()) == N_FILES
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_only_what_is_missing_is_done(cluster: str, archive: Path, tmp_path: Path) -> None:
