@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic, sleep
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import soundfile as sf
 from distributed import Client
 
 from flows.cluster import open_cluster
@@ -123,6 +126,10 @@ def _cancel_beside_others(up: Up, home: Path, address: str) -> None:
     for name in names:
         (home / "part").mkdir(exist_ok=True)
         (home / "part" / name).hardlink_to(home / "long" / name)
+    hour = home / "part" / "20261122_180000.wav"  # the batch must not be done before the cancel has come
+    y = 0.05 * np.random.default_rng(1).standard_normal(3600 * 12_000, dtype=np.float32)
+    y[::1200] = 0.9
+    sf.write(hour, y, 12_000)
     profile = home / "shared.yaml"
     profile.write_text(f"kind: address\naddress: {address}\n")
     # the workers' folder is not the run's
@@ -137,7 +144,9 @@ def _cancel_beside_others(up: Up, home: Path, address: str) -> None:
             sleep(0.1)
         return beats.stat().st_size
 
-    with Client(address, set_as_default=False) as client:
+    # whatever fails, the other's task ends, or the workers would be waited for
+    with Client(address, set_as_default=False) as client, ExitStack() as leaving:
+        leaving.callback(enough.touch)
 
         def at_work() -> list[str]:
             found = client.run(lambda dask_worker: [task.key for task in dask_worker.state.executing])
@@ -155,6 +164,7 @@ def _cancel_beside_others(up: Up, home: Path, address: str) -> None:
         assert took_s < 30
         assert up.wait_for(run, *ENDED) == "Cancelled"
         assert not list((home / "shared").glob("*/*.parquet")), "the batch was broken off"
+        hour.unlink()
         assert up.wait_for(up.begin("score/score-backfill", **given), *ENDED) == "Completed"
         assert their.status == "pending"
         before = beats.stat().st_size
