@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gunshot.scoring.rule import ScoringRule
@@ -63,6 +65,23 @@ class Provenance:
         first = hashlib.blake2b(f"{self.model_digest}\0{self.recipe_digest}\0{self.rule}\0".encode(), digest_size=16)
 
         return np.fromiter((_key(first, uri, etag) for uri, etag in zip(uris, etags, strict=True)), dtype=KEY)
+
+    def rows_of(self, table: pa.Table) -> pa.Table:
+        """Rows that are of it.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            Of the results, with ``model_digest``, ``recipe_digest`` and ``rule``.
+
+        Returns
+        -------
+        pyarrow.Table
+            In the order given.
+        """
+        is_model = pc.equal(table.column("model_digest"), self.model_digest)
+        is_recipe = pc.equal(table.column("recipe_digest"), self.recipe_digest)
+        return table.filter(pc.and_(pc.and_(is_model, is_recipe), pc.equal(table.column("rule"), self.rule)))
 
 
 def _key(first: Any, uri: str, etag: str) -> bytes:

@@ -116,10 +116,10 @@ def tell_morning(results: str, bundle: Bundle, rule: ScoringRule, deployments: D
     season = _Season(ListeningHours(deployments.time_zones()))
     there = listed(results, "detections")
     for name, parts in groupby(endings(results, _RECORDED), key=itemgetter(0)):
-        nights = season.add(_of(table, provenance) for _, table in parts)
+        nights = season.add(provenance.rows_of(table) for _, table in parts)
         if nights and name in there:  # detections lie under the name of their recordings
             for table in read_parts(results, "detections", name, [*FOUND_COLUMNS, *_PROVENANCE]):
-                season.nights.add_detections(_of(table, provenance), nights)
+                season.nights.add_detections(provenance.rows_of(table), nights)
     drifts, by_night = season.nights.drifts(_training_counts(bundle)), season.nights.table()
     morning = Morning(
         results=results,
@@ -168,17 +168,6 @@ class _Season:
             for each in pc.value_counts(table.column("state")).to_pylist():
                 self.states[each["values"]] += each["counts"]
         return with_detections
-
-
-def _of(table: pa.Table, provenance: Provenance) -> pa.Table:
-    is_ours = pc.and_(
-        pc.equal(table.column("model_digest"), provenance.model_digest),
-        pc.and_(
-            pc.equal(table.column("recipe_digest"), provenance.recipe_digest),
-            pc.equal(table.column("rule"), provenance.rule),
-        ),
-    )
-    return table.filter(is_ours)
 
 
 def _training_counts(bundle: Bundle) -> Any:
@@ -263,7 +252,7 @@ def _below(results: str, provenance: Provenance, threshold: float) -> pa.Table:
     """Candidates below the threshold."""
     found = [CANDIDATE_SCHEMA.empty_table().select([*_SAMPLED, *_PROVENANCE])]
     for _, table in tables(results, "candidates", [*_SAMPLED, *_PROVENANCE]):
-        found.append(_of(table.filter(pc.less(table.column("score"), threshold)), provenance))
+        found.append(provenance.rows_of(table.filter(pc.less(table.column("score"), threshold))))
         if len(found) == _TABLES:  # small tables take more than their rows
             found = [pa.concat_tables(found).combine_chunks()]
     return pa.concat_tables(found).select(list(_SAMPLED)).combine_chunks()

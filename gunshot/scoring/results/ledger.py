@@ -99,14 +99,7 @@ def _tries(table: pa.Table, keys: Keys, rows: NDArray[np.bool_]) -> Iterator[tup
 def _of(found: Iterable[tuple[str, pa.Table]], provenance: Provenance) -> Iterator[tuple[pa.Table, Keys]]:
     """Rows of a provenance, object after object, with their keys."""
     for _, whole in found:
-        is_ours = pc.and_(
-            pc.and_(
-                pc.equal(whole.column("model_digest"), provenance.model_digest),
-                pc.equal(whole.column("recipe_digest"), provenance.recipe_digest),
-            ),
-            pc.equal(whole.column("rule"), provenance.rule),
-        )
-        table = whole.filter(is_ours)
+        table = provenance.rows_of(whole)
         if table.num_rows:
             yield table, provenance.keys(table.column("uri").to_pylist(), table.column("etag").to_pylist())
 

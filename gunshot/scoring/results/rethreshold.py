@@ -93,7 +93,7 @@ def rethreshold(
     done = done_keys(results, wanted)
     counts = np.zeros(3, dtype=np.int64)
     for name, table in endings(results):
-        ledger = _of(table, earlier)
+        ledger = earlier.rows_of(table)
         ledger = ledger.filter(pc.invert(pc.is_in(ledger.column("state"), pa.array(RETRIED_STATES))))
         if not ledger.num_rows:
             continue
@@ -101,21 +101,9 @@ def rethreshold(
         counts[2] += is_there.sum()
         rows = ledger.filter(pa.array(~is_there)).to_pylist()
         if rows:
-            candidates = _of(read_object(results, "candidates", name), earlier).to_pylist()
+            candidates = earlier.rows_of(read_object(results, "candidates", name)).to_pylist()
             counts[:2] += _write(results, rows, candidates, bundle, rule, run_id)
     return Rethresholded(*counts.tolist())
-
-
-def _of(table: pa.Table, provenance: Provenance) -> pa.Table:
-    return table.filter(
-        pc.and_(
-            pc.and_(
-                pc.equal(table.column("model_digest"), provenance.model_digest),
-                pc.equal(table.column("recipe_digest"), provenance.recipe_digest),
-            ),
-            pc.equal(table.column("rule"), provenance.rule),
-        )
-    )
 
 
 def _write(

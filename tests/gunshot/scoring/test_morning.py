@@ -16,8 +16,8 @@ from gunshot.scoring.failures import failures_by_reason
 from gunshot.scoring.hours import listening_hours
 from gunshot.scoring.morning import tell_morning
 from gunshot.scoring.nights import drift_of_nights, nights_table
+from gunshot.scoring.results import KINDS, read_table, write_batch
 from gunshot.scoring.results import objects as objects_module
-from gunshot.scoring.results import read_table, write_batch
 from gunshot.scoring.results.merging import merge_objects
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.sampling import sample_below
@@ -87,8 +87,8 @@ def test_it_tells_what_whole_tables_tell_however_the_objects_lie(
     results: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, part_rows: int
 ) -> None:
     ours = {}
-    for kind in ("recordings", "detections", "candidates"):
-        table = read_table(str(results), kind)  # type: ignore[arg-type]
+    for kind in KINDS:
+        table = read_table(str(results), kind)
         ours[kind] = table.filter(pc.equal(table.column("model_digest"), bundle.digest))
     monkeypatch.setattr(objects_module, "PART_ROWS", part_rows)
     told = tell_morning(str(results), bundle, RULE)
