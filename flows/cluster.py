@@ -35,7 +35,7 @@ def open_cluster(
     Parameters
     ----------
     workers : int, optional
-        Workers of a local cluster; one a core if not given, 0 for none.
+        Workers of a local cluster, 0 for none; `choice.LOCAL_WORKERS` or one a core if not given.
     scheduler : str, optional
         Address of a scheduler that is running.
     cluster : str, optional

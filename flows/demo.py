@@ -78,7 +78,9 @@ class DemoParameters(FlowParameters):
         "Labelled recordings, a folder with a labels.csv; synthetic sound if empty.", default=None
     )
     seed: int = field("Of everything that is drawn.", default=0, ge=0, lt=2**32)
-    workers: int | None = field("Local workers; one a core if empty, 0 for none.", default=None, ge=0)
+    workers: int | None = field(
+        "Local workers, 0 for none; if empty as many as this machine is set to have, or one a core.", default=None, ge=0
+    )
     scheduler: str | None = field("Address of a Dask scheduler to use instead.", default=None)
     cluster: str | None = field("A cluster profile to use instead: a shipped one's name, or a YAML file.", default=None)
 

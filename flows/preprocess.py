@@ -70,7 +70,9 @@ class PreprocessParameters(FlowParameters):
     store: str = field("Where the feature store is, or will be.", min_length=1)
     labels: str | None = field("A label table (CSV).", default=None)
     recipe: str | None = field("A recipe (TOML); the default one if empty.", default=None)
-    workers: int | None = field("Local workers; one a core if empty, 0 for none.", default=None, ge=0)
+    workers: int | None = field(
+        "Local workers, 0 for none; if empty as many as this machine is set to have, or one a core.", default=None, ge=0
+    )
     scheduler: str | None = field("Address of a Dask scheduler to use instead.", default=None)
     cluster: str | None = field("A cluster profile to use instead: a shipped one's name, or a YAML file.", default=None)
     max_failed_fraction: float = field(

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 
 from flows.cluster import open_cluster
 from flows.clusters.choice import choose_profile
+from flows.clusters.profiles import LocalProfile
 from flows.forms import FlowParameters, checked_flow, field, named
 from gunshot.errors import RunError
 from gunshot.models.registry import resolve_model
@@ -84,7 +85,9 @@ class ScoreParameters(FlowParameters):
     inputs: list[str] = field("Files, folders, globs or s3:// prefixes with recordings.", min_length=1)
     model: str = field("A bundle, NAME, NAME@champion or field.", min_length=1)
     out: str = field("Where the results are, or will be.", min_length=1)
-    workers: int | None = field("Local workers; one a core if empty, 0 for none.", default=None, ge=0)
+    workers: int | None = field(
+        "Local workers, 0 for none; if empty as many as this machine is set to have, or one a core.", default=None, ge=0
+    )
     scheduler: str | None = field("Address of a Dask scheduler to use instead.", default=None)
     cluster: str | None = field("A cluster profile to use instead: a shipped one's name, or a YAML file.", default=None)
     max_failed_fraction: float = field(
@@ -197,9 +200,9 @@ def plan_run(
     out : str
         Where the results are, or will be.
     workers : int, optional
-        Of this machine, one a core if not given.
+        Of this machine.
     scheduler, cluster : str, optional
-        How many workers these have is not known: the time is then that of one.
+        How many workers another machine has is not known: the time is then that of one.
     most_tries : int
         Runs that try a recording which fails in a way that may pass.
 
@@ -208,8 +211,13 @@ def plan_run(
     ScoringEstimate
         Measured on this machine.
     """
-    elsewhere = scheduler is not None or cluster is not None
-    n_workers = 1 if elsewhere else len(sched_getaffinity(0)) if workers is None else max(1, workers)
+    match choose_profile(workers, scheduler, cluster):
+        case LocalProfile(workers=None):
+            n_workers = len(sched_getaffinity(0))
+        case LocalProfile(workers=int(count)):
+            n_workers = max(1, count)
+        case _:
+            n_workers = 1
     return estimate_scoring(job.plan(out, most_tries), job.period, job.bundle, job.rule, workers=n_workers)
 
 

@@ -63,7 +63,9 @@ class TrainParameters(FlowParameters):
     operating_point: str | None = field(
         "What it keeps to instead, such as 'miss 1%', '10 a day' or '0.7'.", default=None
     )
-    workers: int | None = field("Local workers; one a core if empty, 0 for none.", default=None, ge=0)
+    workers: int | None = field(
+        "Local workers, 0 for none; if empty as many as this machine is set to have, or one a core.", default=None, ge=0
+    )
     scheduler: str | None = field("Address of a Dask scheduler to use instead.", default=None)
     cluster: str | None = field("A cluster profile to use instead: a shipped one's name, or a YAML file.", default=None)
 

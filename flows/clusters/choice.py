@@ -1,8 +1,15 @@
-"""Which cluster a run was asked to take: arguments and profile files, checked before anything starts."""
+"""Which cluster a run was asked to take: arguments and profile files, checked before anything starts.
+
+Conventions
+-----------
+What a run is given says where its work is done. `LOCAL_WORKERS` in the environment is what a machine has for runs that
+say nothing: it is no argument, so a run that names a scheduler or a profile need not take anything back.
+"""
 
 from __future__ import annotations
 
 import difflib
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +20,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 from flows.clusters.profiles import KINDS, Adaptive, AddressProfile, LocalProfile, PodSize, Profile, Section, TlsFiles
 from gunshot.errors import ParameterError
 
-__all__ = ["SHIPPED", "choose_profile", "read_profile"]
+__all__ = ["LOCAL_WORKERS", "SHIPPED", "choose_profile", "read_profile"]
+
+LOCAL_WORKERS = "GUNSHOT_LOCAL_WORKERS"
+"""Environment variable: workers of a local cluster where a run says nothing; one a core if it is not set either."""
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deployments" / "clusters"
 """Where the profiles are that a name finds."""
@@ -28,7 +38,7 @@ def choose_profile(workers: int | None = None, scheduler: str | None = None, clu
     Parameters
     ----------
     workers : int, optional
-        Workers of a local cluster; one a core if not given, 0 for none.
+        Workers of a local cluster, 0 for none.
     scheduler : str, optional
         Address of a scheduler that is running.
     cluster : str, optional
@@ -37,7 +47,7 @@ def choose_profile(workers: int | None = None, scheduler: str | None = None, clu
     Returns
     -------
     Profile
-        Checked; without arguments, one local worker a core.
+        Checked; without arguments, as many local workers as `LOCAL_WORKERS` says, or one a core.
 
     Raises
     ------
@@ -57,7 +67,14 @@ def choose_profile(workers: int | None = None, scheduler: str | None = None, clu
         return AddressProfile(address=scheduler)
     if workers is not None and workers < 0:
         raise ParameterError(f"--workers must be 0 or more; got {workers}")
-    return LocalProfile(workers=workers)
+    return LocalProfile(workers=_of_this_machine() if workers is None else workers)
+
+
+def _of_this_machine() -> int | None:
+    given = os.environ.get(LOCAL_WORKERS, "")
+    if given and not given.isdecimal():
+        raise ParameterError(f"{LOCAL_WORKERS} in the environment must be 0 or more, or not set; got {given!r}")
+    return int(given) if given else None
 
 
 def read_profile(name: str) -> Profile:

@@ -74,7 +74,12 @@ def _absolute(uri: str) -> str:
 
 @click.command(short_help="Bring this project's deployments to a Prefect server.")
 @deployed_options
-@click.option("--workers", type=click.IntRange(0), metavar="N", help="Dask workers of a run; one a core by default.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Local Dask workers of runs that name no other cluster; one a core by default.",
+)
 @click.option(
     "--folder",
     default=".",

@@ -36,7 +36,12 @@ __all__ = ["up"]
     metavar="DIR",
     help="Database, logs, archive and results.",
 )
-@click.option("--workers", type=click.IntRange(0), metavar="N", help="Dask workers of a run; one a core by default.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Local Dask workers of runs that name no other cluster; one a core by default.",
+)
 @deployed_options
 def up(host: str, port: int, home: str, workers: int | None, archive: tuple[str, ...], **given: str | None) -> None:
     """Start a Prefect server, apply all deployments, and run what is scheduled, until Ctrl+C.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from flows.clusters.choice import LOCAL_WORKERS
 from flows.operations.automations import PREFIX, automations, find_block
 from flows.operations.server import Server
 from flows.operations.specification import TAG, DeploymentFile, DeploymentSpec, ScheduleSpec, load_flow
@@ -73,7 +74,8 @@ def deploy(
     parameters : mapping, optional
         Instead of those in the file, for every deployment whose flow scores.
     workers : int, optional
-        Dask workers of a run, for every flow that has any.
+        Local Dask workers of a run that does not say where its work is done. It is in the environment of the runs and
+        not among their parameters, so whoever gives a run a scheduler or a profile has nothing to take back.
 
     Yields
     ------
@@ -96,7 +98,7 @@ def deploy(
     there = _deployments(server)
     for spec, content in zip(file.deployments, wanted, strict=True):
         if pools[spec.work_pool.name]["type"] == "process":  # others have no folder of this machine
-            content["job_variables"] = {"working_dir": str(folder), **spec.work_pool.job_variables}
+            content["job_variables"] = {"working_dir": str(folder), **content["job_variables"]}
         yield _apply_deployment(server, content, there.pop((content["flow"], spec.name), None))
     for (_, name), old in there.items():
         server.ask("DELETE", f"/deployments/{old['id']}")
@@ -111,8 +113,10 @@ def _payload(spec: DeploymentSpec, parameters: Mapping[str, Any], workers: int |
     flow = load_flow(spec)
     form = parameter_schema(flow).model_dump_for_openapi()
     given = {**spec.parameters, **(parameters if flow.name == "score" else {})}
+    job = dict(spec.work_pool.job_variables)
     if workers is not None and "workers" in form["properties"]:
-        given["workers"] = workers
+        given.pop("workers", None)
+        job["env"] = {**job.get("env", {}), LOCAL_WORKERS: str(workers)}
     for schedule in (None, *spec.schedules):
         _check_parameters(flow, spec.name, {**given, **(schedule.parameters if schedule else {})})
     limit = spec.concurrency_limit
@@ -127,7 +131,7 @@ def _payload(spec: DeploymentSpec, parameters: Mapping[str, Any], workers: int |
         "enforce_parameter_schema": True,
         "work_pool_name": spec.work_pool.name,
         "work_queue_name": spec.work_pool.work_queue_name or "default",
-        "job_variables": spec.work_pool.job_variables,
+        "job_variables": job,
         "concurrency_limit": limit and limit.limit,
         "concurrency_options": limit and limit.model_dump(exclude={"limit"}, exclude_none=True),
         "schedules": list(spec.schedules),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.clusters.choice import LOCAL_WORKERS
 from flows.operations.automations import PREFIX
 from flows.operations.server import Server, connect
 from flows.operations.specification import SHIPPED_FILE, TAG, load_flow, read_deployments
@@ -155,6 +156,20 @@ class TestServer:
         (schedule,) = server.ask("GET", f"/deployments/{held['id']}")["schedules"]
         assert not schedule["active"]
         deployed()
+
+    def test_workers_of_the_machine_are_no_parameter_that_a_run_has_to_take_back(
+        self, server: Server, deployed: Deploy
+    ) -> None:
+        given = {"inputs": ["a"], "model": "field", "out": "r", "workers": 4}
+        deployed(_with("score-backfill", parameters=given), workers=1)
+        for name in ("score-nightly", "score-backfill", "preprocess"):
+            held = server.ask("GET", f"/deployments/name/{name.partition('-')[0]}/{name}")
+            assert held["job_variables"]["env"] == {LOCAL_WORKERS: "1"}
+            assert "workers" not in held["parameters"]
+        assert "env" not in server.ask("GET", "/deployments/name/evaluate/evaluate")["job_variables"]
+        assert set(deployed(_with("score-backfill", parameters=given), workers=1).values()) == {"unchanged"}
+        deployed()
+        assert "env" not in server.ask("GET", "/deployments/name/score/score-nightly")["job_variables"]
 
     def test_parameters_that_do_not_fit_change_nothing(self, server: Server, deployed: Deploy) -> None:
         deployed()

@@ -65,8 +65,8 @@ def test_the_form_of_scoring_says_what_each_field_is() -> None:
         assert about["description"].endswith("."), name
 
 
-def test_what_writes_results_runs_one_at_a_time() -> None:
-    for name in ("preprocess", "score-nightly", "score-backfill"):
+def test_each_runs_one_at_a_time() -> None:
+    for name in BY_NAME:
         assert BY_NAME[name]["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
 
 

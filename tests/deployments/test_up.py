@@ -134,7 +134,7 @@ def _cancel_beside_others(up: Up, home: Path, address: str) -> None:
     profile.write_text(f"kind: address\naddress: {address}\n")
     # the workers' folder is not the run's
     given = {"inputs": [str(home / "part")], "model": "field", "out": str(home / "shared"), "plan": False}
-    given |= {"workers": None, "cluster": str(profile)}
+    given |= {"cluster": str(profile)}  # `--workers` of this server is nothing that has to be taken back
     beats, enough = home / "beats", home / "enough"
 
     def others() -> int:

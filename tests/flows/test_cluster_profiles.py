@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.clusters.choice import SHIPPED, choose_profile, read_profile
+from flows.clusters.choice import LOCAL_WORKERS, SHIPPED, choose_profile, read_profile
 from flows.clusters.profiles import KINDS, AddressProfile, LocalProfile, SlurmProfile
 from flows.clusters.slurm import slurm_options
 from gunshot.errors import ParameterError
@@ -30,6 +30,16 @@ class TestChoice:
         assert choose_profile() == LocalProfile()
         assert choose_profile(workers=0) == LocalProfile(workers=0)
         assert choose_profile(scheduler="tcp://h:1") == AddressProfile(address="tcp://h:1")
+
+    def test_what_a_machine_has_is_for_runs_that_say_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(LOCAL_WORKERS, "3")
+        assert choose_profile() == LocalProfile(workers=3)
+        assert choose_profile(workers=1) == LocalProfile(workers=1)
+        assert choose_profile(scheduler="tcp://h:1") == AddressProfile(address="tcp://h:1")
+        assert choose_profile(cluster="local") == read_profile("local")
+        monkeypatch.setenv(LOCAL_WORKERS, "many")
+        with pytest.raises(ParameterError, match=r"^GUNSHOT_LOCAL_WORKERS in the environment must be 0 or more"):
+            choose_profile()
 
     @pytest.mark.parametrize(
         ("arguments", "given"),
