@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import librosa
 import numpy as np
-from numpy.typing import NDArray
 
 from gunshot.evaluate import Evaluation, model_names
 from gunshot.evaluation.mistakes import Mistake
+from gunshot.models.card import model_card
 from gunshot.models.catalogue import MODELS
 from gunshot.report import (
     ClipPicture,
@@ -38,7 +37,9 @@ from gunshot.report import (
     held_out_sections,
     render_report,
 )
+from gunshot.report.gallery import MOST_EXAMPLES
 from gunshot.report.scored import ScoredArchive, scored_recordings, scoring_summary
+from gunshot.report.store_pictures import copied_example, row_pictures, trained_example
 from gunshot.split import SPLITS
 from gunshot.store.read import FeatureStore, open_store
 from gunshot.store.records import failed_rows
@@ -48,7 +49,6 @@ __all__ = ["ReportInputs", "ScoredArchive", "write_up"]
 Row = dict[str, Any]
 
 _MOST_FAILURES = 200
-_GALLERY = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class ReportInputs:
     default : str
         Name of the default model, as `gunshot.evaluate.model_names` gives it.
     copies : str or None
-        The store of distorted copies.
+        The store of distorted copies; where there is none, a clip is distorted as the default model's training did.
     archive : ScoredArchive or None
         What was scored.
     command : str
@@ -115,7 +115,7 @@ def write_up(inputs: ReportInputs) -> str:
         models=[_model(name, item) for name, item in named.items()],
         default_model=inputs.default,
         dataset=_dataset(store),
-        distortion=_distortion(store, inputs.copies),
+        distortion=_distortion(store, inputs.copies, default),
         misses=misses,
         false_alarms=false_alarms,
         sections=_sections(default),
@@ -123,6 +123,7 @@ def write_up(inputs: ReportInputs) -> str:
         scoring=None if inputs.archive is None else scoring_summary(inputs.archive, default.bundle.digest),
         failures=_failures(store, inputs.archive, default.bundle.digest),
         provenance=_provenance(inputs, default, named),
+        card=model_card(default.bundle),
     )
     return render_report(content)
 
@@ -189,33 +190,10 @@ def _dataset(store: FeatureStore) -> DatasetSummary:
     return DatasetSummary.from_rows(rows)
 
 
-def _picture(store: FeatureStore, row: int, *, with_waveform: bool = False) -> ClipPicture:
-    rule = store.recipe.mel
-    centres: NDArray[np.float64] = librosa.mel_frequencies(n_mels=rule.n_mels + 2, fmin=rule.fmin_hz, fmax=rule.fmax_hz)
-    return ClipPicture(
-        log_mel_db=store.log_mels([row])[0],
-        mel_hz=centres[1:-1],
-        sr=store.recipe.sr_hz,
-        hop_length=rule.hop_length,
-        waveform=store.waveforms([row])[0] if with_waveform else None,
-    )
-
-
-def _distortion(store: FeatureStore, copies_uri: str | None) -> DistortionExample | None:
-    """The first gunshot among the copies, beside what it was made from."""
-    if copies_uri is None:
-        return None
-    copies = open_store(copies_uri)
-    row = next((i for i, label in enumerate(copies.column("label")) if label == 1), None)
-    if row is None:
-        return None
-    source = int(copies.rows.column("source_row")[row].as_py())
-    return DistortionExample(
-        file_name=PurePosixPath(str(copies.column("path")[row])).name,
-        distortion=f"white Gaussian noise {copies.header.derived['augment']['snr_db']:g} dB below the clip",
-        original=_picture(store, source, with_waveform=True),
-        distorted=_picture(copies, row, with_waveform=True),
-    )
+def _distortion(store: FeatureStore, copies: str | None, default: Evaluation) -> DistortionExample | None:
+    if copies is not None:
+        return copied_example(store, copies)
+    return trained_example(store, default.bundle.details["training"])
 
 
 def _errors(store: FeatureStore, evaluation: Evaluation) -> tuple[list[ErrorExample], list[ErrorExample]]:
@@ -223,17 +201,22 @@ def _errors(store: FeatureStore, evaluation: Evaluation) -> tuple[list[ErrorExam
     figures = evaluation.figures.values()
     misses = sorted((it for of in figures for it in of.misses.worst), key=lambda it: it.score)
     false_alarms = sorted((it for of in figures for it in of.false_alarms.worst), key=lambda it: -it.score)
-    return [_error(store, it) for it in misses[:_GALLERY]], [_error(store, it) for it in false_alarms[:_GALLERY]]
+    return _examples(store, misses[:MOST_EXAMPLES]), _examples(store, false_alarms[:MOST_EXAMPLES])
 
 
-def _error(store: FeatureStore, mistake: Mistake) -> ErrorExample:
+def _examples(store: FeatureStore, mistakes: Sequence[Mistake]) -> list[ErrorExample]:
+    pictures = row_pictures(store, [mistake.row for mistake in mistakes])
+    return [_error(mistake, picture) for mistake, picture in zip(mistakes, pictures, strict=True)]
+
+
+def _error(mistake: Mistake, picture: ClipPicture) -> ErrorExample:
     level = "" if mistake.snr_db is None else f", SNR about {mistake.snr_db:.0f} dB"
     return ErrorExample(
         file_name=PurePosixPath(mistake.path).name,
         score=mistake.score,
         source=f"{mistake.source}: {mistake.sound}{level}",
         path=f"{mistake.path} at {mistake.onset_s:.3f} s",
-        picture=_picture(store, mistake.row),
+        picture=picture,
     )
 
 

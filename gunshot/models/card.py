@@ -131,9 +131,8 @@ def _data(training: Mapping[str, Any]) -> list[str]:
         by = f", divided by {plan['by']}" if "by" in plan else ""
         copies = f"; {training['copies']:,} distorted copies of training rows" if training.get("copies") else ""
         lines.append(f"Clips: {parts}{by}{copies}.")
-        lines += [f"Placed by path: {', '.join('='.join(pair) for pair in plan['assignments'])}."] * bool(
-            plan.get("assignments")
-        )
+        placed = ", ".join(f"`{'='.join(pair)}`" for pair in plan.get("assignments") or ())
+        lines += [f"Placed by path: {placed}."] * bool(placed)
     by_source = training.get("rows_by_source") or {}
     table = _table(
         ("trained on", "gunshots", "other sounds"),

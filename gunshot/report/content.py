@@ -197,7 +197,7 @@ class ReportContent:
     distortion : DistortionExample, optional
         One clip beside its distorted copy.
     misses, false_alarms : sequence of ErrorExample
-        Worst errors of the default model, the worst first; the page shows up to 12 of each.
+        Worst errors of the default model, the worst first; the page shows up to 30 of each.
     sections : sequence of Section
         Figures of the default model on held-out rows, shown after the curves.
     candidates_per_hour : float, optional
@@ -208,6 +208,8 @@ class ReportContent:
         Files without a result, from any stage; the page lists the first 100.
     provenance : Provenance, optional
         Versions, digests, seeds, command and run times.
+    card : str
+        The default model's card, in Markdown; empty for none.
 
     Raises
     ------
@@ -231,6 +233,7 @@ class ReportContent:
     scoring: ScoringSummary | None = None
     failures: Sequence[FailureRow] = ()
     provenance: Provenance | None = None
+    card: str = ""
 
     def __post_init__(self) -> None:
         """Refuse models that cannot be told apart or found."""

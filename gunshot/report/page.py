@@ -20,16 +20,18 @@ from markupsafe import Markup
 from gunshot.evaluation.metrics import ClassificationMetrics
 from gunshot.report import words
 from gunshot.report.archive import RecordingTimeline, ScoringSummary
+from gunshot.report.card import card_html
 from gunshot.report.clip_plots import db_limits, spectrogram_svg, timeline_svg, waveform_svg
 from gunshot.report.content import ModelResult, ReportContent, ScoredSplit
-from gunshot.report.pictures import ClipPicture, DistortionExample
+from gunshot.report.gallery import galleries
+from gunshot.report.pictures import DistortionExample
 from gunshot.report.plots import curve_svg, epochs_svg, score_histogram_svg
 from gunshot.report.slider import script, script_digest, threshold_sliders
+from gunshot.report.sounds import flac_address, playing_gain
 from gunshot.report.svg import N_SERIES, dash_pattern
 
 __all__ = ["render_report"]
 
-MAX_GALLERY = 12
 MAX_DETECTIONS = 50
 MAX_TIMELINES = 24
 MAX_FAILURES = 100
@@ -71,8 +73,8 @@ def render_report(content: ReportContent) -> str:
 
     Notes
     -----
-    A report of three models with a gallery of seven clips is about 0.5 MB. Drawing takes most of the
-    time, about 0.1 s a figure.
+    A report of three models with a gallery of 60 clips to look at and to hear is some 2 MB. Drawing takes most of
+    the time, about 0.1 s a figure.
     """
     model = content.key_model
     split = model.main_split if model else None
@@ -95,7 +97,8 @@ def render_report(content: ReportContent) -> str:
             sources=_limited(_by_size(model.by_source if model else {}), MAX_SOURCES),
             groups=_limited(content.dataset.by_group if content.dataset else (), MAX_GROUPS),
             distortion=_distortion(content.distortion) if content.distortion else (),
-            galleries=_galleries(content),
+            galleries=galleries(content),
+            card=card_html(content.card),
             overview=_overview(content.scoring),
             detections=_limited(content.scoring.detections if content.scoring else (), MAX_DETECTIONS),
             failures=_limited(content.failures, MAX_FAILURES),
@@ -242,51 +245,33 @@ def _epochs(models: Sequence[ModelResult]) -> list[Plot]:
     return plots
 
 
-def _distortion(example: DistortionExample) -> list[tuple[str, list[Plot]]]:
-    """Draw the clip and its distorted copy on the same scales."""
+@dataclass(frozen=True)
+class Compared:
+    """A clip that stands beside another: its pictures, and the address of its sound where there is one."""
+
+    heading: str
+    plots: Sequence[Plot]
+    sound: str | None
+
+
+def _distortion(example: DistortionExample) -> list[Compared]:
+    """Draw the clip and its distorted copy on the same scales, and let both be heard equally loud."""
     pair = (("original", "Original", example.original), ("distorted", "Distorted copy", example.distorted))
     limits_db = db_limits([example.original, example.distorted])
-    peaks = [np.abs(p.waveform).max(initial=0.0) for _, _, p in pair if p.waveform is not None]
+    waveforms = [picture.waveform for _, _, picture in pair if picture.waveform is not None]
+    peak = max((float(np.abs(waveform).max(initial=0.0)) for waveform in waveforms), default=0.0)
+    gain = playing_gain(*waveforms)
     columns = []
     for name, heading, picture in pair:
-        plots = []
+        plots, sound = [], None
         if picture.waveform is not None:
-            svg = waveform_svg(picture.waveform, picture.sr, name=f"{name}-waveform", limit=float(max(peaks)))
+            svg = waveform_svg(picture.waveform, picture.sr, name=f"{name}-waveform", limit=peak)
             plots.append(Plot(svg, "Waveform"))
+            sound = flac_address(picture.waveform, picture.sr, gain)
         svg = spectrogram_svg(picture, name=f"{name}-spectrogram", limits_db=limits_db)
         plots.append(Plot(svg, "Spectrogram"))
-        columns.append((heading, plots))
+        columns.append(Compared(heading, plots, sound))
     return columns
-
-
-def _galleries(content: ReportContent) -> list[dict[str, Any]]:
-    """Draw the worst errors of the default model."""
-    kinds = (
-        ("misses", "Worst misses", "Gunshots with the lowest scores below the threshold.", content.misses),
-        (
-            "false-alarms",
-            "Worst false alarms",
-            "Other sounds with the highest scores at or above the threshold.",
-            content.false_alarms,
-        ),
-    )
-    return [
-        {
-            "heading": heading,
-            "caption": caption,
-            "examples": [
-                (example, _picture(example.picture, f"{kind}-{index}"))
-                for index, example in enumerate(examples[:MAX_GALLERY])
-            ],
-        }
-        for kind, heading, caption, examples in kinds
-        if examples
-    ]
-
-
-def _picture(picture: ClipPicture | None, name: str) -> Markup | None:
-    """Draw a spectrogram where there is one."""
-    return None if picture is None else spectrogram_svg(picture, name=name)
 
 
 def _overview(scoring: ScoringSummary | None) -> Plot | None:

@@ -33,7 +33,7 @@ class ClipPicture:
     hop_length : int
         Samples from one frame to the next; frame i is drawn around ``i * hop_length / sr``.
     waveform : ndarray of shape (n_samples,), float, optional
-        Samples in [-1, 1], for the pictures that show it.
+        Samples in [-1, 1], for the pictures that show it or can be heard.
 
     Raises
     ------
@@ -97,7 +97,7 @@ class ErrorExample:
     path : str
         Where to find it, URI and segment.
     picture : ClipPicture, optional
-        Its spectrogram.
+        Its spectrogram, and its sound where that has a waveform.
     """
 
     file_name: str

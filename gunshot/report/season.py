@@ -11,23 +11,21 @@ than `MOST_BYTES`. The page asks nobody for anything: the map is drawn from posi
 from __future__ import annotations
 
 import base64
-import io
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import jinja2
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import soundfile as sf
 
 from gunshot.dsp.resample import resample
 from gunshot.errors import GunshotError, ParameterError, TransientStorageError
 from gunshot.export.selection import Filters, Row, select
 from gunshot.report import words
 from gunshot.report.season_plots import calendar_svg, hours_svg, map_svg
+from gunshot.report.sounds import flac_address
 from gunshot.review.decision_log import read_decisions
 from gunshot.review.decisions import latest, sound_key
 from gunshot.review.labels import agreed
@@ -325,8 +323,5 @@ def _media(row: Row, archive: str | None) -> tuple[str, str]:
     piece = cut_piece(recording_uri(item, archive), item.channel, item.start_s, end_s, _CONTEXT_S)
     sr = min(piece.sr, _SOUND_HZ)
     y = resample(piece.y, piece.sr, sr)
-    peak = float(np.abs(y).max(initial=0.0))
-    buffer = io.BytesIO()
-    sf.write(buffer, np.asarray(y * (min(0.9 / peak, 30.0) if peak else 1.0)), sr, format="FLAC", subtype="PCM_16")
     picture = picture_png(Piece(y, sr, piece.start_s, piece.end_s, piece.duration_s), columns=_COLUMNS)
-    return base64.b64encode(picture).decode(), base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(picture).decode(), flac_address(y, sr)

@@ -214,11 +214,25 @@ def test_provenance_names_what_it_takes_to_do_it_again(page: str, evaluations: l
     assert "preprocess 12 s train 5 s" in text
 
 
-def test_without_archive_and_copies_their_sections_are_left_out(inputs: ReportInputs) -> None:
-    page = write_up(replace(inputs, archive=None, copies=None))
-    for section in ("recordings", "distortion"):
-        assert f'id="{section}"' not in page
+def test_without_archive_its_section_is_left_out(inputs: ReportInputs) -> None:
+    page = write_up(replace(inputs, archive=None))
+    assert 'id="recordings"' not in page
     assert 'id="models"' in page
+
+
+def test_without_copies_a_clip_is_distorted_as_the_default_models_training_did(
+    inputs: ReportInputs, evaluations: list[Evaluation]
+) -> None:
+    page = write_up(replace(inputs, archive=None, copies=None))
+    training = evaluations[1].bundle.details["training"]
+    assert ('id="distortion"' in page) == bool(training["copies"] or training["field"])
+
+
+def test_the_card_is_the_default_models(page: str, evaluations: list[Evaluation]) -> None:
+    text = text_of(page[page.index('id="card"') : page.index('id="provenance"')])
+    assert f"{evaluations[1].bundle.name} {evaluations[1].bundle.digest}" in text
+    for heading in ("Intended use", "Training data", "Limits", "Identity"):
+        assert heading in text
 
 
 @pytest.mark.slow

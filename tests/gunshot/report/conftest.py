@@ -123,7 +123,7 @@ def examples(model: ModelResult) -> tuple[list[ErrorExample], list[ErrorExample]
             file_name=name, score=float(score[row]), source=SOURCES[row % 5], path=path, picture=picture(y)
         )
 
-    misses, false_alarms = worst_errors(*split.rows, split.metrics.threshold)
+    misses, false_alarms = worst_errors(*split.rows, split.metrics.threshold, limit=20)
     return [example(row) for row in misses], [example(row) for row in false_alarms]
 
 
@@ -153,6 +153,24 @@ def dataset() -> DatasetSummary:
     return DatasetSummary.from_rows(
         [*rows, DatasetRow(file_name="30002020800.wav", sample_rate_hz=192000, duration_s=0.45, label=0)]
     )
+
+
+CARD = """\
+# paper-cnn 0aa91b7c33de
+
+## Training data
+
+Clips: 246 test, 980 train. Placed by path: `IP_*=train`.
+
+| trained on | gunshots | other sounds |
+|---|---|---|
+| pistol range | 400 | 12 |
+| plastic bags | 0 | 568 |
+
+## Limits
+
+- Fireworks and slammed doors are what it takes for shots **most often**.
+"""
 
 
 def scoring() -> ScoringSummary:
@@ -245,6 +263,7 @@ def full_content() -> ReportContent:
                 StageTime(stage="evaluate", duration_s=6.1),
             ],
         ),
+        card=CARD,
     )
 
 
