@@ -12,7 +12,7 @@ from prefect import task
 from gunshot.augment.chain import AugmentRule
 from gunshot.augmentation import augment_partition, prepare_copies
 from gunshot.division import SplitPlan, splits_of
-from gunshot.storage import join
+from gunshot.storage import absolute, join
 from gunshot.store.joined import open_joined
 from gunshot.store.layout import StoreHeader
 from gunshot.store.read import FeatureStore
@@ -60,7 +60,8 @@ def augment_training_rows(
     n_clips = sum(partition.n_rows for *_, partitions in missing for partition in partitions)
     with stage("augment", n_clips, "clips") as advance:
         for uri, header, partitions in missing:
-            for outcome in fan_out(scheduler, partial(augment_partition, uri, header.uri), partitions):
+            work = partial(augment_partition, absolute(uri), absolute(header.uri))  # a worker may run in another folder
+            for outcome in fan_out(scheduler, work, partitions):
                 advance(outcome.n_rows)
             commit_store(header)
     return [header.uri for _, header in headers]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from prefect import task
 
@@ -41,7 +42,8 @@ def preprocess_partitions(store: str, scheduler: str | None, file_limit_s: float
     rows = 0
     with stage("preprocess", sum(partition.n_rows for partition in missing), "clips") as advance:
         limit_s = None if scheduler is None else file_limit_s
-        work = partial(preprocess_partition, absolute(store), limit_s=limit_s)
+        # a worker may run in another folder
+        work = partial(preprocess_partition, absolute(store), limit_s=limit_s, folder=str(Path.cwd()))
         # a recording that kills its worker, or is killed for taking too long, is found in a process apart
         for outcome in fan_out(scheduler, work, missing, after_deaths=partial(work, apart=True)):
             rows += outcome.n_rows

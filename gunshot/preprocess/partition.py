@@ -24,7 +24,7 @@ from gunshot.memory import keep_freed_memory
 from gunshot.partition import Partition
 from gunshot.preprocess.apart import clips_apart
 from gunshot.preprocess.rows import Row, clips_of_rows
-from gunshot.storage import join, read_bytes
+from gunshot.storage import absolute, join, read_bytes
 from gunshot.store.generations import copy_held
 from gunshot.store.layout import HELD_ROW, StoreHeader, read_header
 from gunshot.store.records import find_record
@@ -55,7 +55,7 @@ class PartitionOutcome:
 
 
 def preprocess_partition(
-    store: str, partition: Partition, *, limit_s: float | None = None, apart: bool = False
+    store: str, partition: Partition, *, limit_s: float | None = None, apart: bool = False, folder: str = ""
 ) -> PartitionOutcome:
     """Decode, cut and write one partition.
 
@@ -70,6 +70,8 @@ def preprocess_partition(
         process ends, as if the recording had killed it.
     apart : bool
         Whether recordings are decoded in a process apart (`gunshot.preprocess.apart`).
+    folder : str
+        What relative addresses of recordings are relative to; the folder that this process is in if empty.
 
     Returns
     -------
@@ -93,7 +95,9 @@ def preprocess_partition(
     log_mels = np.full((partition.n_rows, *recipe.mel_shape), np.nan, dtype=np.float32)
     arrays = {"waveform": waveforms, "log_mel": log_mels}
     records = _copy_held(header, rows, arrays)
-    missing = [(index, row) for index, row in enumerate(rows) if index not in records]
+    missing = [
+        (index, row | {"uri": absolute(row["uri"], folder)}) for index, row in enumerate(rows) if index not in records
+    ]
     computed: list[int] = []
     if apart and limit_s is not None:
         found = clips_apart(missing, recipe, limit_s)

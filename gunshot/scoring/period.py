@@ -81,7 +81,7 @@ def in_period(
         if start is None or ((first is None or start >= first) and (last is None or start < last)):
             rows.append(row)
     kept = targets.table.take(pa.array(np.array(rows, dtype=np.int64))).combine_chunks()
-    return Period(Targets(kept, targets.n_left), len(targets) - len(rows), n_unknown)
+    return Period(Targets(kept, targets.n_left, targets.folder), len(targets) - len(rows), n_unknown)
 
 
 def _utc(time: datetime | None) -> datetime | None:

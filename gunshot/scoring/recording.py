@@ -191,7 +191,7 @@ def _hear(
     heard = _Heard(target, start, _empty_row(target, bundle, rule, start))
     row = heard.row
     try:
-        with Recording(target.uri, fetch=fetch) as recording:
+        with Recording(target.place, fetch=fetch) as recording:
             header = recording.header
             heard.start = recording_start(target.path, read_metadata(*recording.content), deployments)
             row |= _time_and_place(heard.start)

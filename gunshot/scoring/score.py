@@ -243,7 +243,7 @@ def _of_listed_content(
 ) -> list[ScoredRecording]:
     """What was scored, but for recordings that are not what was listed."""
     with ThreadPoolExecutor(_LOOK_UPS) as pool:
-        etags = list(pool.map(identity, [target.uri for target in targets]))
+        etags = list(pool.map(identity, [target.place for target in targets]))
     return [
         found if etag == target.etag else _unheard(target, bundle, *_why(etag))
         for target, etag, found in zip(targets, etags, scored, strict=True)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import overload
 
 import numpy as np
@@ -50,12 +50,21 @@ class Target:
         Its size [bytes].
     etag : str
         Changes when its content does.
+    folder : str
+        What a relative `uri` is relative to; the folder of whoever opens it if empty. A worker may run in another one
+        than the flow that has listed the recording.
     """
 
     path: str
     uri: str
     size: int
     etag: str
+    folder: str = field(default="", compare=False)
+
+    @property
+    def place(self) -> str:
+        """Where it is opened; in the tables stands its `uri`, as it was given."""
+        return absolute(self.uri, self.folder)
 
 
 class Targets(Sequence[Target]):
@@ -67,11 +76,14 @@ class Targets(Sequence[Target]):
         Columns ``path``, ``uri``, ``size`` and ``etag``.
     n_left : int
         Files that were listed and are left for the next run.
+    folder : str
+        Of all of them; see `Target`.
     """
 
-    def __init__(self, table: pa.Table, n_left: int = 0) -> None:
+    def __init__(self, table: pa.Table, n_left: int = 0, folder: str = "") -> None:
         self.table = table
         self.n_left = n_left
+        self.folder = folder
 
     @classmethod
     def of(cls, targets: Iterable[Target], n_left: int = 0) -> Targets:
@@ -99,7 +111,7 @@ class Targets(Sequence[Target]):
     def __iter__(self) -> Iterator[Target]:
         """All of them, some thousand at a time."""
         for part in self.table.to_batches(max_chunksize=_AT_A_TIME):
-            yield from _targets(part)
+            yield from _targets(part, self.folder)
 
     @overload
     def __getitem__(self, index: int) -> Target: ...
@@ -124,7 +136,7 @@ class Targets(Sequence[Target]):
         tuple of Target
             In that order.
         """
-        return tuple(_targets(self.table.take(pa.array(rows))))
+        return tuple(_targets(self.table.take(pa.array(rows)), self.folder))
 
     def sizes(self) -> NDArray[np.int64]:
         """Sizes of all.
@@ -137,9 +149,9 @@ class Targets(Sequence[Target]):
         return np.asarray(self.table.column("size").to_numpy(), dtype=np.int64)
 
 
-def _targets(part: pa.Table | pa.RecordBatch) -> Iterator[Target]:
+def _targets(part: pa.Table | pa.RecordBatch, folder: str) -> Iterator[Target]:
     columns = [part.column(name).to_pylist() for name in _SCHEMA.names]
-    return (Target(*values) for values in zip(*columns, strict=True))
+    return (Target(path, uri, size, etag, folder) for path, uri, size, etag in zip(*columns, strict=True))
 
 
 def _table(rows: Iterable[tuple[str, str, int, str]]) -> pa.Table:
@@ -174,7 +186,7 @@ def list_targets(inputs: Sequence[str], *, settle_s: float = 0.0) -> Targets:
     listing = _Listing(inputs, settle_s)
     table = _table(listing.rows())
     order = pc.sort_indices(table.column("uri"))
-    return Targets(table.take(order).combine_chunks(), listing.n_left)
+    return Targets(table.take(order).combine_chunks(), listing.n_left, str(Path.cwd()))
 
 
 class _Listing:

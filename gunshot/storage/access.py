@@ -52,20 +52,22 @@ class FileInfo:
     etag: str
 
 
-def absolute(uri: str) -> str:
+def absolute(uri: str, folder: str = "") -> str:
     """An address that holds in any folder.
 
     Parameters
     ----------
     uri : str
         Any address.
+    folder : str
+        What a relative path is relative to; the folder that this process is in if empty.
 
     Returns
     -------
     str
         An absolute path, or the URI as it is.
     """
-    return uri if is_remote(uri) else str(Path(uri).absolute())
+    return uri if is_remote(uri) else str(Path(folder, local_path(uri)).absolute())
 
 
 def is_remote(uri: str | Path) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from distributed import Client
 
 from flows.cluster import open_cluster
 
@@ -15,3 +18,18 @@ def cluster() -> Iterator[str]:
     with open_cluster(2) as address:
         assert address is not None
         yield address
+
+
+@pytest.fixture
+def elsewhere(cluster: str, tmp_path: Path) -> Iterator[Path]:
+    """An empty folder that the workers are in; they leave nothing there."""
+    (folder := tmp_path / "elsewhere").mkdir()
+    with Client(cluster, set_as_default=False) as client:
+        before = client.run(os.getcwd)
+        client.run(os.chdir, str(folder))
+        try:
+            yield folder
+        finally:
+            for worker, place in before.items():
+                client.run(os.chdir, place, workers=[worker])
+    assert list(folder.iterdir()) == []

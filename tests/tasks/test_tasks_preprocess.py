@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import pytest
 import soundfile as sf
 from distributed import Client
 
+from gunshot.augment.chain import AugmentRule
+from gunshot.division import SplitPlan
 from gunshot.errors import StoreError
 from gunshot.manifest.sources import build_manifest
 from gunshot.recipe import Recipe
@@ -18,6 +19,7 @@ from gunshot.store.layout import StoreHeader, prepare_store
 from gunshot.store.read import open_store
 from gunshot.store.records import missing_partitions, read_record, record_states
 from gunshot.store.write import commit_store
+from tasks.augment import augment_training_rows
 from tasks.preprocess import preprocess_partitions
 
 N_FILES = 150  # three partitions
@@ -70,24 +72,21 @@ def test_workers_write_what_this_process_writes(cluster: str, archive: Path, tmp
     assert objects(tmp_path / "here") == objects(tmp_path / "workers")
 
 
-def test_a_relative_store_is_the_same_on_workers_in_another_folder(
+@pytest.mark.usefixtures("elsewhere")
+def test_relative_paths_are_the_same_on_workers_in_another_folder(
     cluster: str, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
-    here.mkdir()
-    elsewhere.mkdir()
+    (here := tmp_path / "here").mkdir()
     monkeypatch.chdir(here)
-    header = prepare_store("store.zarr", build_manifest([str(archive)]), Recipe())
-    with Client(cluster, set_as_default=False) as client:
-        before = client.run(os.getcwd)
-        try:
-            client.run(os.chdir, str(elsewhere))
-            assert preprocess_partitions.fn("store.zarr", cluster) == N_FILES
-        finally:
-            for worker, folder in before.items():
-                client.run(os.chdir, folder, workers=[worker])
-    assert sum(record_states(header).values()) == N_FILES
-    assert list(elsewhere.iterdir()) == []
+    here.joinpath("archive").symlink_to(archive)
+    manifest = build_manifest(["archive"])
+    assert all(uri.startswith("archive/") for uri in manifest.column("uri").to_pylist())
+    for store, scheduler in (("workers.zarr", cluster), ("here.zarr", None)):
+        header = prepare_store(store, manifest, Recipe())
+        assert preprocess_partitions.fn(store, scheduler) == N_FILES
+        commit_store(header)
+        assert augment_training_rows.fn(store, SplitPlan("group"), AugmentRule(), scheduler)
+    assert objects(here / "workers.zarr") == objects(here / "here.zarr")
 
 
 def test_only_what_is_missing_is_done(cluster: str, archive: Path, tmp_path: Path) -> None:
