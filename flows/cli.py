@@ -152,8 +152,10 @@ def manifest(inputs: tuple[str, ...], out: str, labels: str | None, as_json: boo
     """  # noqa: D301
     from gunshot.manifest.sources import build_manifest
     from gunshot.manifest.table import counts_table, dataset_table, manifest_digest, write_manifest
+    from tasks.progress import briefly, to_place
 
-    table = build_manifest(list(inputs), labels=labels)
+    with briefly("manifest", None, "files") as advance:
+        table = build_manifest(list(inputs), labels=labels, progress=to_place(advance))
     write_manifest(table, out)
     summary = {"manifest": out, "n_rows": table.num_rows, "digest": manifest_digest(table)}
     finish(summary, [dataset_table(table), "", counts_table(table), f"manifest: {out}"], as_json)

@@ -28,14 +28,14 @@ from gunshot.demonstration import (
 from gunshot.division import SplitPlan
 from gunshot.evaluate import Evaluation, evaluate_detections, write_evaluations
 from gunshot.models.catalogue import DEFAULT_MODEL
-from gunshot.reporting import ReportInputs, ScoredArchive, write_up
+from gunshot.reporting import ReportInputs, ScoredArchive
 from gunshot.split import parse_assignment
 from gunshot.storage import delete_tree, join, write_bytes
 from gunshot.store.read import open_store
 from gunshot.training import DEFAULT_MAX_FPR
 from tasks.augment import augment_training_rows
 from tasks.demonstration import synthetic_archive, synthetic_corpus
-from tasks.evaluate import evaluate_models
+from tasks.evaluate import draw_report, evaluate_models
 
 __all__ = ["DemoParameters", "DemoSummary", "demo"]
 
@@ -193,7 +193,7 @@ def _report(
     times: list[tuple[str, float]],
 ) -> str:
     (copies,) = augment_training_rows(store, _plan(seed), AugmentRule(seed=seed), None)
-    page = write_up(
+    page = draw_report(
         ReportInputs(
             title="Gunshots in recordings: a first look",
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

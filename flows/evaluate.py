@@ -12,10 +12,10 @@ from gunshot.evaluate import model_names, write_evaluations
 from gunshot.evaluation.rates import DEFAULT_CANDIDATES_PER_HOUR, DEFAULT_SHOTS_PER_DAY
 from gunshot.evaluation.reported import BaseRates
 from gunshot.models.registry import resolve_model
-from gunshot.reporting import ReportInputs, write_up
+from gunshot.reporting import ReportInputs
 from gunshot.storage import join, write_bytes
 from tasks import artifacts
-from tasks.evaluate import evaluate_models
+from tasks.evaluate import draw_report, evaluate_models
 
 __all__ = ["EvaluateParameters", "evaluate", "figures"]
 
@@ -56,7 +56,7 @@ def evaluate(given: EvaluateParameters) -> dict[str, Any]:
     evaluations = evaluate_models(store, models, base_rates)
     default = model_names(evaluations)[0]
     metrics = write_evaluations(out, evaluations, default)
-    page = write_up(
+    page = draw_report(
         ReportInputs(
             title=f"Evaluation of {default}",
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

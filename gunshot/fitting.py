@@ -25,6 +25,7 @@ from gunshot.models.catalogue import ModelRule
 from gunshot.models.checkpoint import Checkpoint
 from gunshot.models.logistic import fit_logistic
 from gunshot.models.native import without_greeting
+from gunshot.progress import steps
 from gunshot.store.read import FeatureStore
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ def scores_of(scorer: _Scorer, store: FeatureStore, rows: NDArray[np.intp], rule
         Scores in [0, 1].
     """
     scores = np.empty(len(rows), dtype=np.float32)
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
+    starts = range(0, len(rows), _ROWS_AT_ONCE)
+    for start in steps(starts, "evaluate", "clips", len(rows), lambda start: min(_ROWS_AT_ONCE, len(rows) - start)):
         some = slice(start, start + _ROWS_AT_ONCE)
         scores[some] = scorer(read_inputs(store, rows[some], rule))
     return scores

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from prefect import task
 
-from gunshot.adaptation.adapt import N_BATCHES, adapt_model
+from gunshot.adaptation.adapt import adapt_model
 from gunshot.adaptation.kept import Adaptation
+from gunshot.progress import shown_by
 from tasks.artifacts import stage
 from tasks.retries import TRANSIENT
 
@@ -48,8 +49,8 @@ def adapt_bundle(
     Adaptation
         Before and after.
     """
-    with stage("adapt", N_BATCHES, "batches") as advance:
+    with shown_by(stage):
         return adapt_model(
             model, labels, out, background=background, store=store, operating_point=operating_point,
-            may_lose=may_lose, seed=seed, on_batch=lambda: advance(1),
+            may_lose=may_lose, seed=seed,
         )  # fmt: skip

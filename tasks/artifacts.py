@@ -8,7 +8,7 @@ progress artifact follows, at most one update in a few seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -20,17 +20,13 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.context import FlowRunContext, TaskRunContext
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tasks.logs import say
+from tasks.progress import Advance, progress
 
 __all__ = ["Advance", "markdown", "say", "stage", "table"]
 
-Advance = Callable[..., None]
-
 _UPDATE_EVERY_S = 2.0
-_LINE_EVERY_S = 30.0
 _MOST_ROWS = 500
 
 
@@ -56,41 +52,22 @@ def stage(name: str, total: int | None, unit: str) -> Iterator[Advance]:
     callable
         ``advance(n=1, note="", total=None)``: `n` more units are done, of `total` if that is known by now.
     """
-    began = monotonic()
     done = 0
     artifact = _artifact(name) if _in_run() and total else None
-    updated = said = began
-    columns = (
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        line = bar.add_task(name, total=total, note="", visible=total != 0)
+    updated = monotonic()
+    with progress(name, total, unit, say=say) as shown:
 
         def advance(n: int = 1, note: str = "", total: int | None = total) -> None:
-            nonlocal done, updated, said
+            nonlocal done, updated
             done += n
-            bar.update(line, advance=n, note=note, total=total)
-            if total is None:
-                return
-            if artifact is not None and monotonic() - updated > _UPDATE_EVERY_S:
+            shown(n, note, total)
+            if artifact is not None and total and monotonic() - updated > _UPDATE_EVERY_S:
                 updated = monotonic()
                 update_progress_artifact(artifact, 100.0 * min(done / total, 1.0))
-            if not console.is_terminal and done < total and monotonic() - said > _LINE_EVERY_S:
-                said = monotonic()
-                say(f"{name:<12} {done} of {total} {unit} after {said - began:.0f} s  {note}".rstrip())
 
         yield advance
     if artifact is not None:
         update_progress_artifact(artifact, 100.0)
-    if not console.is_terminal and done:
-        say(f"{name:<12} {done} {unit} in {monotonic() - began:.1f} s")
 
 
 def _artifact(name: str) -> Any:

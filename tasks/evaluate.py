@@ -7,10 +7,12 @@ from prefect.cache_policies import NO_CACHE
 
 from gunshot.evaluate import Evaluation, evaluate_bundle
 from gunshot.evaluation.reported import BaseRates
+from gunshot.progress import shown_by
+from gunshot.reporting import ReportInputs, write_up
 from tasks.artifacts import stage
 from tasks.retries import TRANSIENT
 
-__all__ = ["evaluate_models"]
+__all__ = ["draw_report", "evaluate_models"]
 
 
 @task(name="evaluate-bundles", cache_policy=NO_CACHE, **TRANSIENT)
@@ -31,9 +33,22 @@ def evaluate_models(store: str, models: list[str], base_rates: BaseRates | None 
     list of Evaluation
         In the order of `models`.
     """
-    evaluations = []
-    with stage("evaluate", len(models), "models") as advance:
-        for model in models:
-            evaluations.append(evaluate_bundle(store, model, base_rates))
-            advance()
-    return evaluations
+    with shown_by(stage):
+        return [evaluate_bundle(store, model, base_rates) for model in models]
+
+
+def draw_report(inputs: ReportInputs) -> str:
+    """Make the report page; see `gunshot.reporting.write_up`.
+
+    Parameters
+    ----------
+    inputs : ReportInputs
+        What it is made of.
+
+    Returns
+    -------
+    str
+        One self-contained HTML page.
+    """
+    with shown_by(stage):
+        return write_up(inputs)

@@ -12,6 +12,7 @@ from gunshot.augment.field import FieldRule
 from gunshot.challenge import Challenge, challenge
 from gunshot.division import SplitPlan
 from gunshot.models.catalogue import model_rule
+from gunshot.progress import shown_by
 from gunshot.review.service import ServiceFigures
 from gunshot.training import train_model
 from tasks.artifacts import stage
@@ -73,7 +74,8 @@ def train_bundle(
     with stage(f"train-{model}", total, "epochs") as advance:
 
         def on_epoch(epoch: Epoch) -> None:
-            advance(1, note=f"loss {epoch.loss:.3f}, validation {epoch.validation_loss:.3f}")
+            then = "; now threshold and audit" if epoch.number == total else ""
+            advance(1, note=f"loss {epoch.loss:.3f}, validation {epoch.validation_loss:.3f}{then}")
 
         bundle = train_model(
             store,
@@ -117,7 +119,6 @@ def compare_with_champion(
     Challenge
         What changed; it is noted in the challenger's bundle too.
     """
-    with stage("compare", 2, "models") as advance:
+    with shown_by(stage):
         found, _ = challenge(champion, challenger, store, labels, service)
-        advance(2)
     return found

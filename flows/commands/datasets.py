@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from flows.commands.options import shown
+
 __all__ = ["datasets"]
 
 
@@ -39,24 +41,23 @@ def fetch(name: str, out: str) -> None:
     """  # noqa: D301
     from pathlib import Path
 
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
     from gunshot.datasets import describe, fetch_dataset, find_dataset, is_fetched
     from gunshot.manifest.sources import build_manifest
     from gunshot.manifest.table import counts_table, dataset_table, write_manifest
+    from tasks.progress import briefly, progress, to_place
 
     click.echo(describe(find_dataset(name)), err=True)
     if is_fetched(name, Path(out)):
         click.echo(f"{name} is already in {out}; nothing to fetch", err=True)
-    console = Console(stderr=True)
-    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        line = bar.add_task(name, total=None)
-        labels = fetch_dataset(
-            name, Path(out), progress=lambda done, total: bar.update(line, completed=done, total=total)
-        )
-    table = build_manifest([str(labels.parent)])
+    with progress("fetch", None, "kB") as advance:
+        moved = to_place(advance)
+
+        def told(done_bytes: int, total_bytes: int | None) -> None:
+            moved(done_bytes // 1000, None if total_bytes is None else -(-total_bytes // 1000))
+
+        labels = fetch_dataset(name, Path(out), progress=told)
+    with briefly("manifest", None, "files") as advance:
+        table = build_manifest([str(labels.parent)], progress=to_place(advance))
     write_manifest(table, labels.parent / "manifest.parquet")
     click.echo(f"{dataset_table(table)}\n\n{counts_table(table)}\nlabel table: {labels}")
 
@@ -64,6 +65,7 @@ def fetch(name: str, out: str) -> None:
 @datasets.command(short_help="Label the sounds of unpacked distribution packages.")
 @click.argument("folder")
 @click.option("--most", type=click.IntRange(1), default=3, show_default=True, metavar="N", help="Rows a file.")
+@shown
 def packages(folder: str, most: int) -> None:
     """Label the sounds of unpacked distribution packages, a row an onset; writes FOLDER/labels.csv.
 
@@ -87,6 +89,7 @@ def packages(folder: str, most: int) -> None:
 @click.option("--out", required=True, metavar="DIR", help="DIR/labels.csv is written.")
 @click.option("--most", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Rows a file.")
 @click.option("--leave-out", multiple=True, metavar="SOURCE", help="Sources whose rows stay out.")
+@shown
 def onsets(labels: str, out: str, most: int, leave_out: tuple[str, ...]) -> None:
     """From a label table with a row a file make one with a row an onset: every shot, several sounds.
 

@@ -43,22 +43,15 @@ def export(format_: Any, since: str | None, until: str | None, as_json: bool, **
     Example:  gunshot export --results results --format raven --out tables
               gunshot export --results results --format clips --min-score 0.9 --out clips
     """  # noqa: D301
-    from rich.console import Console
-    from rich.progress import Progress
-
     from gunshot.export.run import export_results
     from gunshot.export.selection import Filters, parse_period
+    from tasks.progress import briefly, to_place
 
     first, end = parse_period(since, until)
     chosen = {name: parameters.pop(name) for name in ("model", "min_score", "min_probability")}
     filters = Filters(**chosen, since=first, until=end)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        line = bar.add_task(format_, total=None)
-        summary = export_results(
-            format=format_, filters=filters, **parameters,
-            progress=lambda done, total: bar.update(line, completed=done, total=total),
-        )  # fmt: skip
+    with briefly(format_, None, "detections") as advance:
+        summary = export_results(format=format_, filters=filters, **parameters, progress=to_place(advance))
     for reason, count in summary.left_out.items():
         click.echo(f"left out: {count} detections, {reason}", err=True)
     click.echo(json.dumps(dataclasses.asdict(summary)) if as_json else "\n".join(summary.lines()))

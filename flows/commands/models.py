@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.commands.options import shown
+
 if TYPE_CHECKING:
     from gunshot.comparison import Comparison
     from gunshot.models.registry import Version
@@ -137,6 +139,7 @@ def show(model: str, registry: str | None, as_json: bool) -> None:
 @click.option("--store", required=True, metavar="URI", help="The feature store whose held-out rows both are scored on.")
 @registry_option
 @_json
+@shown
 def compare(first: str, second: str, store: str, registry: str | None, as_json: bool) -> None:
     """Score the same held-out rows with two models: shots and false alarms that B wins and loses.
 
@@ -187,6 +190,7 @@ def add(name: str, bundle: str, why: str, registry: str | None, as_json: bool) -
 @click.option("--out", required=True, metavar="DIR", help="The new bundle's folder.")
 @registry_option
 @_json
+@shown
 def refit(model: str, background: tuple[str, ...], a_day: float, out: str, registry: str | None, as_json: bool) -> None:
     """Copy a model with a threshold of a site's own, from hours of its sound; nothing needs a label.
 
@@ -208,6 +212,7 @@ def refit(model: str, background: tuple[str, ...], a_day: float, out: str, regis
 @_why
 @registry_option
 @_json
+@shown
 def promote(reference: str, store: str | None, force: bool, why: str, registry: str | None, as_json: bool) -> None:
     """Make a version the champion, unless it misses held-out shots that the champion finds.
 

@@ -20,6 +20,7 @@ __all__ = [
     "labels_option",
     "said_failures",
     "said_states",
+    "shown",
 ]
 
 
@@ -30,6 +31,20 @@ def finish(summary: Any, lines: list[str], as_json: bool) -> None:
         click.echo(json.dumps(content, default=str))
     else:
         click.echo("\n".join(lines))
+
+
+def shown(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command without a flow whose long loops are shown: a bar on a terminal, lines elsewhere."""
+
+    @functools.wraps(function)
+    def showing(*given: Any, **parameters: Any) -> Any:
+        from gunshot.progress import shown_by
+        from tasks.progress import briefly
+
+        with shown_by(briefly):
+            return function(*given, **parameters)
+
+    return showing
 
 
 def said_states(states: dict[str, int]) -> str:

@@ -38,19 +38,15 @@ def peers(
     \b
     Example:  gunshot peers --labels audio/labels.csv --model field --out peers
     """  # noqa: D301
-    from rich.console import Console
-    from rich.progress import Progress
-
     from gunshot.peers.benchmark import benchmark, write_benchmark
     from gunshot.storage import join
+    from tasks.progress import progress, to_place
 
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        line = bar.add_task("BirdNET", total=None)
+    with progress("birdnet", None, "recordings") as advance:
         content = benchmark(
             labels, model, cache or join(out, "birdnet.parquet"), inputs=inputs,
             by="folder" if by == "folder" else "source",
-            progress=lambda done, total: bar.update(line, completed=done, total=total),
+            progress=to_place(advance),
         )  # fmt: skip
     text = write_benchmark(content, out)
     click.echo(json.dumps(content) if as_json else f"{text}\npeers: {out}/peers.md, {out}/peers.json")

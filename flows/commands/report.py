@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.commands.options import finish, json_option
+from flows.commands.options import finish, json_option, shown
 
 __all__ = ["report"]
 
@@ -24,6 +24,7 @@ __all__ = ["report"]
 )  # fmt: skip
 @click.option("--title", default="Gunshots heard", show_default=True, metavar="TEXT", help="Of the page.")
 @json_option
+@shown
 def report(
     uri: str, out: str, model: str | None, since: str | None, until: str | None, as_json: bool, **parameters: Any
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from flows.commands.models import model_option
+from flows.commands.options import shown
 
 __all__ = ["results"]
 
@@ -69,17 +71,15 @@ def verify(uri: str, repair: bool, as_json: bool) -> None:
     """  # noqa: D301
     from gunshot.scoring.results.checks import forget, results_info, verify_results
     from gunshot.storage import lease
-    from tasks.artifacts import stage
+    from tasks.progress import progress
 
-    n_recordings = sum(each.states.total() for each in results_info(uri).models) if not repair else None
     n_removed = 0
-    if repair:
-        with lease(uri):
-            faults = list(verify_results(uri))
-            n_removed = forget(uri, faults)
-    else:
-        with stage("verify", n_recordings, "recordings") as advance:
+    with lease(uri) if repair else contextlib.nullcontext():
+        n_recordings = None if repair else sum(each.states.total() for each in results_info(uri).models)
+        with progress("verify", n_recordings, "recordings") as advance:
             faults = list(verify_results(uri, advance))
+        if repair:
+            n_removed = forget(uri, faults)
     content = {"results": uri, "faults": [dataclasses.asdict(fault) for fault in faults], "n_removed": n_removed}
     lines = [f"{fault.name}: {fault.what}" for fault in faults]
     if not faults:
@@ -96,6 +96,7 @@ def verify(uri: str, repair: bool, as_json: bool) -> None:
 @results.command(short_help="Merge the many small objects of runs into few large ones.")
 @_uri
 @_json
+@shown
 def compact(uri: str, as_json: bool) -> None:
     """Merge the many small objects that runs write into few large ones.
 
@@ -126,6 +127,7 @@ def compact(uri: str, as_json: bool) -> None:
     "--sample", type=float, default=0.0, show_default=True, metavar="P", help="As the recordings were scored."
 )
 @_json
+@shown
 def rethreshold(
     uri: str,
     model: str,
@@ -265,6 +267,7 @@ def misses(table: str, as_json: bool) -> None:
 )
 @click.option("--archive", metavar="ROOT", help="Where the recordings are now, if they have moved.")
 @_json
+@shown
 def labels(uri: str, out: str, hard: int | None, archive: str | None, as_json: bool) -> None:
     """Make a label table of what people decided in gunshot review.
 
@@ -283,6 +286,7 @@ def labels(uri: str, out: str, hard: int | None, archive: str | None, as_json: b
 @_uri
 @click.option("--model", metavar="NAME|DIGEST", help="Of which model, where the results hold several.")
 @_json
+@shown
 def service(uri: str, model: str | None, as_json: bool) -> None:
     """Tell precision and recall in service by what people decided in gunshot review, with intervals.
 

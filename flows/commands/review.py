@@ -44,5 +44,6 @@ def review(uri: str | None, results: str | None, **parameters: Any) -> None:
     if (uri is None) == (results is None):
         raise click.UsageError("give the results once: gunshot review RESULTS")
     from gunshot.review.serve import serve_review
+    from tasks.progress import briefly
 
-    serve_review(uri or results or "", say=lambda line: click.echo(line), **parameters)
+    serve_review(uri or results or "", say=lambda line: click.echo(line), show=briefly, **parameters)

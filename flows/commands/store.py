@@ -59,11 +59,11 @@ def verify(uri: str, repair: bool, as_json: bool) -> None:
     from gunshot.store.layout import read_header
     from gunshot.store.records import missing_partitions
     from gunshot.store.verify import forget, verify_generation
-    from tasks.artifacts import stage
+    from tasks.progress import progress
 
     headers = generations(uri) or [read_header(uri)]
     faults = []
-    with stage("verify", sum(header.n_rows for header in headers), "rows") as advance:
+    with progress("verify", sum(header.n_rows for header in headers), "rows") as advance:
         for header in headers:
             faults += list(verify_generation(header, advance))
     missing = sum(len(missing_partitions(header)) for header in headers)

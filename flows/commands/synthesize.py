@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from flows.commands.options import shown
+
 __all__ = ["synthesize"]
 
 
@@ -26,6 +28,7 @@ def synthesize() -> None:
     "--groups", type=int, default=20, show_default=True, metavar="N", help="Scenes; a group holds both classes."
 )
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed gives the same.")
+@shown
 def corpus(out: str, gunshots: int, others: int, groups: int, seed: int) -> None:
     """Write labelled clips: gunshots, and sounds that resemble them.
 
@@ -56,6 +59,7 @@ def corpus(out: str, gunshots: int, others: int, groups: int, seed: int) -> None
     "--format", "container", type=click.Choice(["WAV", "FLAC"]), default="WAV", show_default=True, help="Of the files."
 )
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed gives the same.")
+@shown
 def archive(
     out: str, recordings: int, shots: int, confusers: int, start: str, container: Any, **parameters: Any
 ) -> None:

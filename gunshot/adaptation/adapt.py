@@ -9,7 +9,7 @@ fine-tuning of zero-shot models", CVPR: WiSE-FT), and where no step keeps the bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +31,7 @@ from gunshot.models.bundle import Bundle, load_bundle, scorer_of
 from gunshot.models.catalogue import model_rule
 from gunshot.models.native import without_greeting
 from gunshot.models.splits import read_splits
+from gunshot.progress import steps
 
 if TYPE_CHECKING:
     from gunshot.models.fit import Fit
@@ -77,7 +78,6 @@ def adapt_model(
     operating_point: str | None = None,
     may_lose: float = DEFAULT_MAY_LOSE,
     seed: int = 0,
-    on_batch: Callable[[], None] | None = None,
 ) -> Adaptation:
     """Adapt a network to a site and write it as a bundle of its own.
 
@@ -100,8 +100,6 @@ def adapt_model(
         Largest fall of the recall of any source, in [0, 1].
     seed : int
         Of the division and all draws.
-    on_batch : callable, optional
-        Called after each of the `N_BATCHES` batches.
 
     Returns
     -------
@@ -130,7 +128,7 @@ def adapt_model(
         from gunshot.models.fit import read_weights  # the one way to TensorFlow, which takes seconds to import
 
     old = read_weights(content)
-    new = _fit(bundle, old, material, seed, on_batch)
+    new = _fit(bundle, old, material, seed)
     step, fit, changes, refused = _largest_step(bundle, old, new, material, may_lose)
     how = {
         "seed": seed, "n_draws": N_BATCHES * _BATCH_SIZE, "penalty": PENALTY, "may_lose": may_lose, "step": step,
@@ -195,7 +193,7 @@ def _site_set(bundle: Bundle, site: SiteRows, checks: NDArray[np.bool_], heard: 
     return CheckRows("site", x, label, np.full(len(label), "site"), group)
 
 
-def _fit(bundle: Bundle, old: Weights, material: _Material, seed: int, on_batch: Callable[[], None] | None) -> Weights:
+def _fit(bundle: Bundle, old: Weights, material: _Material, seed: int) -> Weights:
     """The network with a last step that is fitted to the site and to its own past."""
     from gunshot.models.heads import Heads, Heard
 
@@ -207,11 +205,9 @@ def _fit(bundle: Bundle, old: Weights, material: _Material, seed: int, on_batch:
     network = Heads(bundle.name, bundle.recipe.mel_shape, old)
     heard: list[Heard] = []
     target: list[NDArray[np.float32]] = []
-    for batch in ahead(mixture.epoch(0)):
+    for batch in steps(ahead(mixture.epoch(0)), "adapt", "batches", N_BATCHES):
         heard.append(network.hear(batch.x))
         target.append(batch.y)
-        if on_batch:
-            on_batch()
     features_, logit, call = (np.concatenate(parts) for parts in zip(*heard, strict=True))
     return network.moved(*fit_last_step(features_, logit, call, np.concatenate(target).astype(np.float64)))
 
@@ -258,7 +254,7 @@ def _largest_step(
     before = [bundle.score_inputs(rows.x) for rows in material.sets]
     threshold = bundle.operating_point.threshold
     refused: list[str] = []
-    for step in STEPS:
+    for step in steps(STEPS, "check", "steps", len(STEPS)):
         fit = _exported(bundle, between(old, new, step), material)
         scorer = scorer_of(bundle.name, fit.weights, bundle.recipe)
         changes = tuple(

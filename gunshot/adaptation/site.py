@@ -25,6 +25,7 @@ from gunshot.errors import AudioError, TrainingError
 from gunshot.manifest.sources import build_manifest
 from gunshot.models.bundle import Bundle
 from gunshot.preprocess.rows import clips_of_rows
+from gunshot.progress import steps
 from gunshot.recipe import Recipe
 from gunshot.scoring.gate import stream_candidates
 from gunshot.scoring.targets import Target, list_targets
@@ -204,7 +205,7 @@ def read_background(inputs: Sequence[str], bundle: Bundle, site: SiteRows, seed:
     targets = list_targets(inputs)
     known = _known_spans(site, bundle.recipe)
     gathered = _Gathered(bundle, np.random.default_rng([seed, 1]))
-    for number, target in enumerate(targets):
+    for number, target in steps(enumerate(targets), "listen", "recordings", len(targets)):
         gathered.add(target, known.get(target.uri, []), None if len(targets) == 1 else number % 2)
     if not gathered.listened_s:
         raise TrainingError(f"--background: none of {len(targets)} recordings can be read; {gathered.failures[0]}")

@@ -21,6 +21,7 @@ from gunshot.clips import find_onsets
 from gunshot.datasets.labels import LabelRow
 from gunshot.dsp.resample import resample
 from gunshot.errors import AudioError
+from gunshot.progress import steps
 from gunshot.recipe import Recipe
 
 __all__ = ["SHOT_PEAK", "onset_rows"]
@@ -52,7 +53,7 @@ def onset_rows(rows: Iterable[LabelRow], *, most: int, recipe: Recipe | None = N
         With segment; none for files that cannot be read or hold no onset.
     """
     recipe = recipe or Recipe()
-    for row in rows:
+    for row in steps(rows, "onsets", "files"):
         if row.start_s is not None or row.end_s is not None:
             continue
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from gunshot.progress import steps
 from gunshot.report.clip_plots import spectrogram_svg
 from gunshot.report.content import ReportContent
 from gunshot.report.pictures import ErrorExample
@@ -82,7 +83,9 @@ def galleries(content: ReportContent) -> list[Gallery]:
     )
     found = []
     for kind, heading, caption, examples in kinds:
-        shown = [_shown(example, f"{kind}-{index}") for index, example in enumerate(examples[:MOST_EXAMPLES])]
+        some = examples[:MOST_EXAMPLES]
+        drawn = steps(enumerate(some), "draw", heading.lower(), len(some))
+        shown = [_shown(example, f"{kind}-{index}") for index, example in drawn]
         if shown:
             caption = f"{caption} the threshold."
             found.append(Gallery(heading, caption, shown[:FIRST_EXAMPLES], shown[FIRST_EXAMPLES:]))

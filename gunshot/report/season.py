@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from gunshot.dsp.resample import resample
 from gunshot.errors import GunshotError, ParameterError, TransientStorageError
 from gunshot.export.selection import Filters, Row, select
+from gunshot.progress import steps
 from gunshot.report import words
 from gunshot.report.season_plots import calendar_svg, hours_svg, map_svg
 from gunshot.report.sounds import flac_address
@@ -296,7 +297,7 @@ def _examples(incidents: list[Row], detections: pa.Table, archive: str | None, m
     by_id = {detection_id(row): row for row in detections.to_pylist()}
     found: list[Row] = []
     n_bytes = n_gone = 0
-    for incident in incidents:
+    for incident in steps(incidents, "cut", "incidents", min(most, len(incidents))):
         if len(found) >= most:
             break
         best = max((by_id[name] for name in incident["detections"]), key=lambda row: (row["score"], row["uri"]))

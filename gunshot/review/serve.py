@@ -10,6 +10,7 @@ import webbrowser
 from collections.abc import Callable
 
 from gunshot.errors import ParameterError
+from gunshot.progress import Show, shown_by
 from gunshot.review.compaction import compact_decisions
 from gunshot.review.queue import Order, ReviewQueue, check_archive, load_queue
 from gunshot.review.session import ReviewSession
@@ -30,6 +31,7 @@ def serve_review(
     port: int = 8765,
     no_browser: bool = False,
     say: Callable[[str], None] = print,
+    show: Show | None = None,
 ) -> None:
     """Serve the review of results until it is stopped.
 
@@ -53,6 +55,8 @@ def serve_review(
         Whether the address is only printed.
     say : callable
         Prints a line.
+    show : callable, optional
+        Shows how far it is where there are many objects of earlier decisions.
 
     Raises
     ------
@@ -68,9 +72,10 @@ def serve_review(
     check_archive(archive)
     queue = load_queue(results, model)
     _check_queue(results, queue, order)
-    if n_compacted := compact_decisions(results):
-        say(f"{n_compacted} objects of earlier decisions were put together")
-    session = ReviewSession(results, queue, _account() if who is None else who)
+    with shown_by(show):
+        if n_compacted := compact_decisions(results):
+            say(f"{n_compacted} objects of earlier decisions were put together")
+        session = ReviewSession(results, queue, _account() if who is None else who)
     app = review_app(session, archive=archive, order=order, hosts=LOOPBACK if host in _LOCAL else ["*"])
     listening = _listen(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"

@@ -17,6 +17,7 @@ from gunshot.errors import ParameterError
 from gunshot.evaluation.site_threshold import refit_threshold
 from gunshot.models.bundle import Bundle
 from gunshot.models.copies import copy_bundle
+from gunshot.progress import steps
 from gunshot.scoring.recording import score_recordings
 from gunshot.scoring.rule import ScoringRule
 from gunshot.scoring.targets import list_targets
@@ -117,7 +118,9 @@ def refit_to_site(
     if validation is None:
         raise ParameterError(f"{bundle.uri} holds no validation rows to measure a new threshold on; train it again")
     scores, failures, listened_s = [np.empty(0, dtype=np.float32)], [], 0.0
-    for heard in score_recordings(list_targets(list(background)), bundle, ScoringRule(floor=0.0)):
+    targets = list(list_targets(list(background)))
+    heard_by_one = score_recordings(targets, bundle, ScoringRule(floor=0.0))
+    for heard in steps(heard_by_one, "listen", "recordings", len(targets)):
         if heard.row["state"] not in _USED:
             failures.append(f"{heard.row['path']}: {heard.row['reason'] or heard.row['state']}")
             continue

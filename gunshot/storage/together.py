@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from gunshot.errors import StorageError
+from gunshot.progress import steps
 from gunshot.storage.access import FileInfo
 from gunshot.storage.listing import list_files
 from gunshot.storage.objects import read_bytes
@@ -68,7 +69,8 @@ def read_all(
         for turn in range(_TURNS):
             listed = list(list_files(uri, suffixes))
             while new := [info for info in choose(listed, found) if info not in found]:
-                contents = list(pool.map(partial(_content, is_last=turn == _TURNS - 1), new))
+                fetched = pool.map(partial(_content, is_last=turn == _TURNS - 1), new)
+                contents = list(steps(fetched, "read", "objects", len(new)))
                 present = [(info, content) for info, content in zip(new, contents, strict=True) if content is not None]
                 found |= {info: parse(content) for info, content in present}
                 if len(present) < len(new):

@@ -25,6 +25,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from gunshot.errors import ParameterError
+from gunshot.progress import steps
 from gunshot.synthetic.audiofiles import COMMENT, AudioFormat, write_readme
 from gunshot.synthetic.backgrounds import BACKGROUNDS, Background
 from gunshot.synthetic.catalogue import Sound, draw_sound
@@ -132,7 +133,7 @@ def write_archive(
     out.mkdir(parents=True, exist_ok=True)
     extension = "WAV" if container == "WAV" else "flac"
     rows: list[tuple[str, ...]] = []
-    for k in range(n_recordings):
+    for k in steps(range(n_recordings), "make", "recordings", n_recordings):
         begins = start.astimezone(UTC) + timedelta(seconds=k * n_samples / sr)
         path = out / f"{begins:%Y%m%d_%H%M%S}.{extension}"
         mine = [planned for planned in plan if planned.recording == k]

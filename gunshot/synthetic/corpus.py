@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gunshot.errors import ParameterError
+from gunshot.progress import steps
 from gunshot.synthetic.audiofiles import DEFAULT_FORMATS, AudioFormat, write_audio, write_readme
 from gunshot.synthetic.backgrounds import Background
 from gunshot.synthetic.catalogue import draw_sound
@@ -87,7 +88,7 @@ def write_corpus(
     rows: list[tuple[str, ...]] = []
     for label, folder, n_clips in ((1, "gunshot", n_gunshots), (0, "other", n_others)):
         (out / folder).mkdir(parents=True, exist_ok=True)
-        for index in range(n_clips):
+        for index in steps(range(n_clips), "make", "gunshots" if label else "other sounds", n_clips):
             scene = scenes[index % len(scenes)]
             y, sound = clip(label, index, scene, seed=seed)
             path = f"{folder}/{scene.name}_{index:04d}.{scene.format.extension}"

@@ -78,7 +78,6 @@ class TestSummary:
     def test_what_is_asked_reaches_the_verb(self, gunshot: Gunshot, given: dict[str, Any]) -> None:
         words = ["--store", "s", "--operating-point", "3 a day", "--may-lose", "0.02", "--seed", "4"]
         assert gunshot(*WORDS, *words, "--background", "a", "b").code == 0
-        given.pop("on_batch")
         assert given == {
             "model": "./m", "labels": "site.csv", "out": "out", "background": ["a", "b"], "store": "s",
             "operating_point": "3 a day", "may_lose": 0.02, "seed": 4,

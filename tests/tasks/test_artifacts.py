@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks import artifacts
+from tasks import artifacts, progress
 from tasks.artifacts import markdown, say, stage, table
 
 Capture = pytest.CaptureFixture[str]
@@ -28,6 +28,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(artifacts, "monotonic", made)
+    monkeypatch.setattr(progress, "monotonic", made)
     return made
 
 
@@ -82,9 +83,9 @@ def test_a_long_stage_says_how_far_it_is(capsys: Capture, clock: Clock) -> None:
             advance(note="3 detections")
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "preprocess   31 of 100 clips after 31 s  3 detections",
-        "preprocess   62 of 100 clips after 62 s  3 detections",
-        "preprocess   93 of 100 clips after 93 s  3 detections",
+        "preprocess   31 of 100 clips after 31 s, 1.0/s, about 69 s left  3 detections",
+        "preprocess   62 of 100 clips after 62 s, 1.0/s, about 38 s left  3 detections",
+        "preprocess   93 of 100 clips after 93 s, 1.0/s, about 7 s left  3 detections",
         "preprocess   100 clips in 100.0 s",
     ]
 
@@ -96,7 +97,7 @@ def test_a_total_may_become_known_on_the_way(capsys: Capture, clock: Clock) -> N
         advance(total=7)
         advance(5, total=7)
     assert capsys.readouterr().err.splitlines() == [
-        "manifest     2 of 7 files after 40 s",
+        "manifest     2 of 7 files after 40 s, 20 s each, about 2 min left",
         "manifest     7 files in 40.0 s",
     ]
 

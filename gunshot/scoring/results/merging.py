@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from gunshot.progress import steps
 from gunshot.scoring.results.objects import (
     MERGED,
     REPLACES,
@@ -94,7 +95,7 @@ def _groups(results: str, now: Snapshot, object_bytes: int) -> Iterator[list[str
     """Small objects that become one, in the order of their names."""
     group: list[str] = []
     n_bytes = 0
-    for name in now.live:
+    for name in steps(now.live, "compact", "objects", len(now.live)):
         if now.sizes[name] >= object_bytes or _has_open(results, name):
             continue
         if group and (n_bytes + now.sizes[name] > object_bytes or len(group) == _MOST_OBJECTS):

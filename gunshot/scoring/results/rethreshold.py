@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from gunshot.errors import ParameterError
 from gunshot.models.bundle import Bundle
+from gunshot.progress import steps
 from gunshot.scoring.keys import Provenance, batch_name, contains
 from gunshot.scoring.recording import merged
 from gunshot.scoring.results.ledger import done_keys
@@ -92,7 +93,7 @@ def rethreshold(
     wanted = Provenance(bundle.digest, bundle.recipe.digest, rule.canonical)
     done = done_keys(results, wanted)
     counts = np.zeros(3, dtype=np.int64)
-    for name, table in endings(results):
+    for name, table in steps(endings(results), "rethreshold", "objects"):
         ledger = earlier.rows_of(table)
         ledger = ledger.filter(pc.invert(pc.is_in(ledger.column("state"), pa.array(RETRIED_STATES))))
         if not ledger.num_rows:
