@@ -18,6 +18,7 @@ import numpy as np
 from markupsafe import Markup
 
 from gunshot.evaluation.metrics import ClassificationMetrics
+from gunshot.evaluation.rates import alarm_rate
 from gunshot.report import words
 from gunshot.report.archive import RecordingTimeline, ScoringSummary
 from gunshot.report.card import card_html
@@ -146,9 +147,12 @@ def _by_size(parts: Mapping[str, ClassificationMetrics]) -> list[tuple[str, Clas
 
 
 def _key_figures(content: ReportContent) -> list[words.KeyFigure]:
-    """Return the key sentences of the default model, and of the recordings where the truth is known."""
+    """Return the key sentences of the default model, also for a day, and of recordings where the truth is known."""
     split = content.key_model.main_split if content.key_model else None
     figures = words.class_key_figures(split.metrics, split.split) if split else []
+    if split and content.candidates_per_hour is not None:
+        day = words.recorder_day_figure(alarm_rate(split.metrics, content.candidates_per_hour, ()))
+        figures += [] if day is None else [day]
     if content.scoring and content.scoring.truth:
         figures += words.truth_key_figures(content.scoring.truth)
     return figures

@@ -136,7 +136,7 @@ def compact_decisions(results: str, most: int = MOST_OBJECTS) -> int:
 
 
 def _compact(folder: str, listed: Sequence[FileInfo], most: int) -> int:
-    held = read_all(folder, (".jsonl",), parse=_held, choose=uncovered)
+    held = read_all(folder, (".jsonl",), parse=_held, listed=listed, choose=uncovered)
     small = sorted((info for info in held if info.size < LARGE), key=_name)
     there = {_name(info) for info in listed}
     # of a compaction that was cut off; by what was read to hold their lines, not by what a listing lacks

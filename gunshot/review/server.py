@@ -18,6 +18,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from importlib.resources import files
+from time import monotonic
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -55,6 +56,7 @@ _HEADERS = {
 _OURS = "x-gunshot"
 _MOST_BODY = 64 * 1024
 _REFRESH_S = 5.0
+_REST = 9  # a tenth of the time at most: thousands of objects that may not be removed take seconds to list
 _FILES = {"/": "review.html", "/review.css": "review.css", "/review.js": "review.js", "/list.js": "list.js"}
 
 Endpoint = Callable[[Request], Any]
@@ -114,11 +116,14 @@ def review_app(
 
 
 async def _refreshed(session: ReviewSession) -> None:
-    """What others decide is read again and again, beside the requests."""
+    """What others decide is read again and again, beside the requests, and less often where that takes long."""
+    wait_s = _REFRESH_S
     while True:
-        await asyncio.sleep(_REFRESH_S)
+        await asyncio.sleep(wait_s)
+        began_s = monotonic()
         with contextlib.suppress(StorageError):  # a store that is away for a moment
             await run_sync(session.refresh)
+        wait_s = max(_REFRESH_S, _REST * (monotonic() - began_s))
 
 
 class _Guard:

@@ -34,6 +34,7 @@ def read_all(
     *,
     parse: Callable[[bytes], Parsed],
     known: Mapping[FileInfo, Parsed] | None = None,
+    listed: Sequence[FileInfo] | None = None,
     choose: Choice[Parsed] = _each,
 ) -> dict[FileInfo, Parsed]:
     """Read all objects below a folder or prefix, several at a time.
@@ -50,6 +51,8 @@ def read_all(
         Makes of an object's content what is wanted.
     known : mapping of FileInfo to object, optional
         What an earlier call has given: an object that is listed as it was then is not read again.
+    listed : sequence of FileInfo, optional
+        What is there, for who has just listed it.
     choose : callable, optional
         Takes what is listed and what has been read, and gives what should be; it is asked again until all of that has
         been read, so that one object can tell which others need not be. All objects if not given.
@@ -67,7 +70,8 @@ def read_all(
     found = dict(known or {})
     with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="read") as pool:
         for turn in range(_TURNS):
-            listed = list(list_files(uri, suffixes))
+            if turn or listed is None:
+                listed = list(list_files(uri, suffixes))
             while new := [info for info in choose(listed, found) if info not in found]:
                 fetched = pool.map(partial(_content, is_last=turn == _TURNS - 1), new)
                 contents = list(steps(fetched, "read", "objects", len(new)))
@@ -77,7 +81,7 @@ def read_all(
                     break
             else:
                 break
-    return {info: found[info] for info in choose(listed, found)}
+    return {info: found[info] for info in choose(listed or (), found)}
 
 
 def _content(info: FileInfo, *, is_last: bool) -> bytes | None:

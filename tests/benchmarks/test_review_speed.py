@@ -1,10 +1,12 @@
 """What the page waits for with 100,000 sounds in the queue: the list, an item, the next one, a decision on the disk.
 
-And in a bucket: a decision, and the opening of a review after many.
+And in a bucket: a decision, and the opening of a review after many, also where nothing may be removed:
+``GUNSHOT_BENCH_OBJECTS=10000`` for as many objects.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -13,6 +15,8 @@ import httpx
 import numpy as np
 import pytest
 
+from gunshot.errors import StorageError
+from gunshot.review import compaction
 from gunshot.review.compaction import compact_decisions
 from gunshot.review.decision_log import SEGMENT_ROWS, read_decisions
 from gunshot.review.queue import Item, ReviewQueue
@@ -118,5 +122,37 @@ def test_decisions_in_a_bucket(bucket: str, capsys: pytest.CaptureFixture[str]) 
             f"sittings of {of_a_sitting:>3}: {len(objects):>5} objects, read in {before_s:.1f} s; put together in "
             f"{compacted_s:.1f} s, read in {after_s:.1f} s"
         )
+    with capsys.disabled():
+        print("\n" + "\n".join(lines))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_bucket_that_lets_nothing_be_removed(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first opening puts decisions together, the later ones read those alone; all objects are listed each time."""
+    n_each = int(os.environ.get("GUNSHOT_BENCH_OBJECTS", "1000")) // 2
+
+    def refused(uri: str) -> None:
+        raise StorageError(f"cannot remove {uri}: access denied")
+
+    monkeypatch.setattr(compaction, "delete", refused)
+    place = f"{bucket}/kept"
+    objects = {
+        f"{place}/review/decisions/{who}/20261122T{number:06}-00000000-000000.jsonl": said(who, number).line()
+        for who in ("Anna", "Ben")
+        for number in range(n_each)
+    }
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(write_bytes, objects, objects.values()))
+    lines = []
+    for turn in ("first", "second", "third"):
+        compacted = []
+        put_s = timed(lambda compacted=compacted: compacted.append(compact_decisions(place)))
+        read_s = timed(lambda: ReviewSession(place, ReviewQueue([]), "Anna"))
+        assert compacted == [len(objects) if turn == "first" else 0]
+        lines.append(f"{turn} opening of {len(objects)} objects: put together in {put_s:.1f} s, read in {read_s:.1f} s")
+    assert len(read_decisions(place)) == len(objects)
     with capsys.disabled():
         print("\n" + "\n".join(lines))

@@ -3,6 +3,7 @@ import { VirtualList, clock } from "./list.js";
 
 const CONTEXTS_S = [0.5, 1, 2, 5, 15, 60], AHEAD = 4;
 const $ = (id) => document.getElementById(id);
+$("picture").prepend(Object.assign(new Image(), { id: "image", alt: "" })); // without an address it has no place in the page's text
 const state = { start: null, place: -1, item: null, context: 2, loud: false, busy: false, shown: 0 };
 
 async function ask(path, parameters, body) {

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gunshot.evaluation.metrics import classification_metrics
+from gunshot.evaluation.rates import alarm_rate
 from gunshot.report import (
     DatasetSummary,
     DetectionRow,
@@ -132,6 +133,10 @@ class TestWholePage:
         assert f"{m.false_positives} of {m.n_others} other test sounds" in text
         assert re.search(r"Of 1,000 other sounds, \d+ raises? a false alarm 95%: \d+ to \d+", text)
         assert f"when its score is {m.threshold:.3f} or more" in text
+        day = alarm_rate(m, 1300.0, ())
+        head = Outline(render_report(replace(content, candidates_per_hour=1300.0))).text.partition("Models Model")[0]
+        assert f"One recorder raises {day.false_alarms_per_day:,.0f} false alarms a day" in head
+        assert "where it brings 1,300 candidates an hour" in head
 
     def test_every_model_and_split_has_its_counts(self, content: ReportContent, page: str) -> None:
         """A confusion matrix each, beside a row of the table."""
