@@ -33,6 +33,7 @@ from gunshot.split import parse_assignment
 from gunshot.storage import delete_tree, join, write_bytes
 from gunshot.store.read import open_store
 from gunshot.training import DEFAULT_MAX_FPR
+from tasks import artifacts
 from tasks.augment import augment_training_rows
 from tasks.demonstration import synthetic_archive, synthetic_corpus
 from tasks.evaluate import draw_report, evaluate_models
@@ -123,6 +124,7 @@ def demo(given: DemoParameters) -> DemoSummary:
     metrics = write_evaluations(out, evaluations, DEFAULT_MODEL) | {"archive": _archive_figures(archive, summary)}
     write_bytes(join(out, "metrics.json"), json.dumps(metrics, indent=1).encode())
     report = _report(out, store, evaluations, archive, audio, seed, times)
+    artifacts.link("demo-report", report, "The report: the pipeline from recordings to detections")
     return DemoSummary(report, metrics)
 
 

@@ -68,6 +68,7 @@ def evaluate(given: EvaluateParameters) -> dict[str, Any]:
         )
     )
     write_bytes(join(out, "report.html"), page.encode())
+    artifacts.link("evaluation-report", join(out, "report.html"), "The report: figures, plots, mistakes")
     artifacts.markdown("evaluation", "\n\n".join(figures(metrics)), "Held-out figures")
     return metrics
 

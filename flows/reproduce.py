@@ -9,6 +9,7 @@ from gunshot.reproduction.cells import EPOCHS, SEEDS, held_out_rows, plan_cells
 from gunshot.reproduction.likeset import draw_rows
 from gunshot.reproduction.page import markdown_page
 from gunshot.reproduction.table import missing_cells, write_table
+from gunshot.storage import join
 from gunshot.store.read import open_store
 from tasks import artifacts
 from tasks.reproduce import train_cell
@@ -57,5 +58,6 @@ def reproduce(given: ReproduceParameters) -> dict[str, Any]:
     for number, cell in enumerate(missing, len(cells) - len(missing) + 1):
         train_cell(store, out, cell, number, len(cells))
     table = write_table(store, out, cells)
+    artifacts.link("reproduction-page", join(out, "table.html"), "The same as a page")
     artifacts.markdown("reproduction", markdown_page(table), "The paper's table beside ours")
     return table

@@ -10,28 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.context import FlowRunContext, TaskRunContext
 
-from tasks.logs import say
+from gunshot.storage import absolute, is_remote
+from tasks.logs import in_run, say
 from tasks.progress import Advance, progress
 
-__all__ = ["Advance", "markdown", "say", "stage", "table"]
+__all__ = ["Advance", "link", "markdown", "say", "stage", "table"]
 
 _UPDATE_EVERY_S = 2.0
 _MOST_ROWS = 500
-
-
-def _in_run() -> bool:
-    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 
 @contextmanager
@@ -53,7 +51,7 @@ def stage(name: str, total: int | None, unit: str) -> Iterator[Advance]:
         ``advance(n=1, note="", total=None)``: `n` more units are done, of `total` if that is known by now.
     """
     done = 0
-    artifact = _artifact(name) if _in_run() and total else None
+    artifact = _artifact(name) if in_run() and total else None
     updated = monotonic()
     with progress(name, total, unit, say=say) as shown:
 
@@ -86,7 +84,7 @@ def table(key: str, rows: Sequence[dict[str, Any]], description: str) -> None:
     description : str
         What it is.
     """
-    if _in_run():
+    if in_run():
         shown = [{name: str(value) for name, value in row.items()} for row in rows[:_MOST_ROWS]]
         create_table_artifact(shown, key=key, description=f"{description} ({len(rows)} rows)")
 
@@ -103,5 +101,22 @@ def markdown(key: str, text: str, description: str) -> None:
     description : str
         What it is.
     """
-    if _in_run():
+    if in_run():
         create_markdown_artifact(text, key=key, description=description)
+
+
+def link(key: str, uri: str, description: str) -> None:
+    """Lead from the Prefect UI to a page that a run has written.
+
+    Parameters
+    ----------
+    key : str
+        Of the artifact: lower case, hyphens.
+    uri : str
+        Where the page is. Browsers open no page of the disk from one of the network: its address is there to be copied.
+    description : str
+        What it is.
+    """
+    if in_run():
+        where = uri if is_remote(uri) else Path(absolute(uri)).as_uri()
+        create_link_artifact(where, link_text=where, key=key, description=description)

@@ -13,6 +13,8 @@ that is blamed is no more than suspected: no further unit is handed out until th
 suspect then runs alone. Only one that kills its workers even so ends the run.
 Dask cannot stop a function. When this process ends, or loses interest, the scheduler withdraws its units from the
 workers, and a unit that is under way sees that and ends (`gunshot.wanted`): a shared scheduler is free for others.
+What Dask warns of is in the run's log: in this process, where workers of a local cluster are brought back, and on
+workers while units are at work there.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from distributed.scheduler import NoWorkerError
 
 from gunshot.errors import RunError
 from gunshot.wanted import while_wanted
+from tasks.heard import hearing
 
 __all__ = ["PLANNED_THREADS", "fan_out"]
 
@@ -44,6 +47,7 @@ PLANNED_THREADS = "gunshot-planned-threads"
 
 _UNITS_A_THREAD = 3  # one at work, one ready, one on its way
 _LOOK_EVERY_S = 5.0
+_MOST_WARNINGS = 20
 
 
 def fan_out(
@@ -80,7 +84,10 @@ def fan_out(
     if scheduler is None:
         yield from map(function, items)
         return
-    with Client(scheduler, set_as_default=False) as client:
+    from tasks.logs import note_warnings  # not above: workers import this module, and can do without Prefect
+
+    note = note_warnings()
+    with Client(scheduler, set_as_default=False) as client, hearing(note):
         window, looked = _window(client, scheduler), monotonic()
         waiting = iter(items)
         suspects: deque[_Unit] = deque()
@@ -90,12 +97,13 @@ def fan_out(
         for future in running:
             unit = under_way.ended(future)
             try:
-                outcome = future.result()
+                outcome, warnings = future.result()
             except KilledWorker as error:
                 if unit.alone:
                     raise RunError(
                         f"{unit.item} killed its workers again and again ({error}); see the workers' logs"
                     ) from error
+                note(f"what workers held that died is tried by itself: {error}")
                 if after_deaths is None or unit.function is after_deaths:
                     suspects.append(unit._replace(alone=True))
                 else:
@@ -112,6 +120,8 @@ def fan_out(
                     raise  # the function's own
                 raise _lost(scheduler) from error  # it died between the end of a unit and the fetching of its outcome
             else:
+                for line in warnings:
+                    note(line)
                 yield outcome
             finally:
                 del future
@@ -132,8 +142,8 @@ class _Unit(NamedTuple):
     alone: bool = False
 
 
-def _while_wanted(function: Callable[[Item], Outcome], item: Item) -> Outcome:
-    """On a worker: a unit, as long as the scheduler wants it."""
+def _while_wanted(function: Callable[[Item], Outcome], item: Item) -> tuple[Outcome, list[str]]:
+    """On a worker: a unit, as long as the scheduler wants it; and what Dask warned of meanwhile."""
     worker = get_worker()
     key, tasks = worker.get_current_task(), worker.state.tasks
 
@@ -141,8 +151,14 @@ def _while_wanted(function: Callable[[Item], Outcome], item: Item) -> Outcome:
         held = tasks.get(key)
         return held is not None and held.state != "cancelled"
 
-    with while_wanted(is_wanted):
-        return function(item)
+    warnings: list[str] = []
+
+    def take(line: str) -> None:
+        if len(warnings) < _MOST_WARNINGS:
+            warnings.append(f"{worker.address}: {line}")
+
+    with while_wanted(is_wanted), hearing(take):
+        return function(item), warnings
 
 
 class _UnderWay:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gunshot.report.nights_plot import nights_image
 from gunshot.scoring.dryrun import ScoringEstimate
 from gunshot.scoring.morning import Morning
 from tasks import artifacts
@@ -68,6 +69,7 @@ def _page(morning: Morning, throughput: Throughput | None) -> list[str]:
         f"{totals['recordings']} recordings = {states}; {totals['detections']} detections ({totals['shots']} shots) in "
         f"{totals['hours_listened']:,.2f} h listened ({morning.model} {morning.model_digest}, {morning.rule}).",
         "",
+        *_picture(morning.nights),
         "## This run",
         _speed(throughput),
         "",
@@ -76,7 +78,14 @@ def _page(morning: Morning, throughput: Throughput | None) -> list[str]:
         "",
         "## To check",
         _to_check(morning.sample),
+        "",
+        f"One page to mail, with pictures and sound: `gunshot report {morning.results} --out FILE.html`.",
     ]
+
+
+def _picture(nights: Sequence[Row]) -> list[str]:
+    image = nights_image(nights)
+    return [f"![Shots and hours listened by night]({image})", ""] if image else []
 
 
 def _list(sentences: Sequence[str]) -> list[str]:

@@ -21,13 +21,11 @@ import dask
 from distributed import Security, rpc
 from distributed.protocol.pickle import dumps
 from distributed.versions import get_versions
-from prefect.exceptions import MissingContextError
-from prefect.logging import get_run_logger
 
 from flows.clusters.profiles import TlsFiles
 from gunshot.errors import ParameterError, RunError
-from tasks.artifacts import say
 from tasks.fanout import PLANNED_THREADS
+from tasks.logs import warn
 
 __all__ = [
     "ONE_THREAD",
@@ -218,7 +216,7 @@ def check_workers(address: str) -> None:
     loose = {worker: missing for worker, missing in loose.items() if missing}
     if loose:
         worker, missing = next(iter(loose.items()))
-        _warn(
+        warn(
             f"warning: {len(loose)} of {len(answers)} workers of {address} are not held to one thread ({worker} lacks "
             f"{' '.join(f'{name}=1' for name in missing)}): set these where workers start, or they get in each "
             "other's way"
@@ -254,11 +252,3 @@ def _check_versions(address: str) -> None:
 def _versions(found: dict[str, Any]) -> dict[str, str | None]:
     python = ".".join(found["host"]["python"].split(".")[:2])
     return {"python": python} | {name: found["packages"].get(name) for name in ("dask", "distributed", "gunshot")}
-
-
-def _warn(line: str) -> None:
-    say(line)
-    try:
-        get_run_logger().warning(line)
-    except MissingContextError:  # outside a run there is no log to write to
-        return

@@ -132,3 +132,9 @@ class PrefectUI:
         view = self.page.locator(".artifact-data-view")
         view.wait_for()
         return str(view.inner_text())
+
+    def picture_width(self, description: str) -> int:
+        """Of a picture in the artifact that is open, in its own pixels; 0 if the browser cannot show it."""
+        image = self.page.locator(".artifact-data-view").get_by_alt_text(description)
+        image.wait_for()
+        return int(image.evaluate("image => image.decode().then(() => image.naturalWidth, () => 0)"))

@@ -33,6 +33,7 @@ class Up:
 
     def __init__(self, home: Path, port: int, *options: str) -> None:
         self.home, self.api = home, f"http://127.0.0.1:{port}/api"
+        self.token: dict[str, str] = {}
         self.log = home.parent / f"up-{time.monotonic_ns()}.log"
         command = [str(BIN / "gunshot"), "up", "--home", str(home), "--port", str(port), "--workers", "1", *options]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
@@ -48,10 +49,15 @@ class Up:
         assert self.process.poll() is None, self.said()
 
     def ask(self, path: str, content: Any = None) -> Any:
-        """Ask the server; again while its database is busy, as Prefect's own clients do."""
+        """Ask the server, with its token; again while its database is busy, as Prefect's own clients do."""
         ends = time.monotonic() + LONG_S
         while True:
-            answer = httpx.request("GET" if content is None else "POST", self.api + path, json=content, timeout=LONG_S)
+            how = "GET" if content is None else "POST"
+            answer = httpx.request(how, self.api + path, json=content, timeout=LONG_S, headers=self.token)
+            if answer.status_code == httpx.codes.FORBIDDEN and not self.token:
+                given = httpx.get(f"{self.api}/csrf-token", params={"client": "test"}, timeout=LONG_S).json()["token"]
+                self.token = {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": given}
+                continue
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > ends:
                 break
             time.sleep(1)
@@ -65,6 +71,11 @@ class Up:
 
     def state(self, run: str) -> str:
         return str(self.ask(f"/flow_runs/{run}")["state_name"])
+
+    def log_of(self, run: str) -> list[str]:
+        """What the run's page shows under Logs."""
+        asked = {"logs": {"flow_run_id": {"any_": [run]}}}
+        return [str(entry["message"]) for entry in self.ask("/logs/filter", asked)]
 
     def wait_for(self, run: str, *names: str) -> str:
         wait(lambda: self.state(run) in names)

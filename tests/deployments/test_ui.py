@@ -167,6 +167,11 @@ def assert_artifacts_tell_of_it(ui: PrefectUI) -> None:
         assert word in told["score-failures"]
     assert "2026-11-22" in told["score-nights"]
     assert told["score-progress"] == "Progress: 100%"
+    ui.page.goto(run)
+    assert [entry for entry in ui.log() if re.search(rf"score +{N_REMOTE + 1} recordings in ", entry)]
+    ui.page.goto(run)
+    ui.open_artifact("score-morning")
+    assert ui.picture_width("Shots and hours listened by night") > 0
 
 
 def assert_same_as_by_hand(home: Path) -> None:

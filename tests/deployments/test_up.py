@@ -100,6 +100,8 @@ def test_a_cancel_amid_a_batch_stops_the_work_soon_and_a_rerun_does_the_rest(hom
     run = up.begin("score/score-backfill", **given)
     wait(lambda: any(ledger.glob("*.parquet")))  # a batch is done, and workers are at others
     assert up.state(run) == "Running"
+    dask_workers(home)[0].kill()  # it is brought back
+    wait(lambda: any("estarting worker" in line for line in up.log_of(run)))
     began_s = monotonic()
     up.set_state(run, "CANCELLING", "Cancelling")
     wait(lambda: not dask_workers(home) and holder(home, "cancelled") is None)

@@ -266,7 +266,7 @@ class TestWhatTheServerKnows:
     def test_failures_and_progress_are_artifacts(self, run: Run) -> None:
         assert {
             "preprocess-progress", "score-progress", "score-failures", "trained-bundle", "evaluation",
-            "train-logistic-progress", "train-small-cnn-progress",
+            "train-logistic-progress", "train-small-cnn-progress", "evaluation-report",
         } <= artifact_keys()  # fmt: skip
 
     def test_the_table_of_failures_says_why(self, run: Run) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -106,6 +109,9 @@ class TestMorning:
         assert f"5 recordings, {summary['listened_s'] / 3600:.2f} h of sound" in page
         assert "times real time on 1 workers" in page
         assert str(out / "review" / "sample.csv") in page
+        (image,) = re.findall(r"!\[Shots and hours listened by night\]\(data:image/svg\+xml;base64,(\S+)\)", page)
+        svg = ElementTree.fromstring(base64.b64decode(image))
+        assert len(svg.findall("{*}rect")) == 4  # two nights, of which shots and hours are known
 
     def test_the_sample_is_a_label_table_of_candidates_that_were_kept(self, first: tuple[Json, Path]) -> None:
         _, out = first

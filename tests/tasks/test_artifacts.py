@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks import artifacts, progress
-from tasks.artifacts import markdown, say, stage, table
+from tasks.artifacts import link, markdown, say, stage, table
 
 Capture = pytest.CaptureFixture[str]
 
@@ -44,11 +45,12 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
         return call
 
-    monkeypatch.setattr(artifacts, "_in_run", lambda: True)
+    monkeypatch.setattr(artifacts, "in_run", lambda: True)
     monkeypatch.setattr(artifacts, "create_progress_artifact", note("progress", "an artifact"))
     monkeypatch.setattr(artifacts, "update_progress_artifact", note("update"))
     monkeypatch.setattr(artifacts, "create_table_artifact", note("table"))
     monkeypatch.setattr(artifacts, "create_markdown_artifact", note("markdown"))
+    monkeypatch.setattr(artifacts, "create_link_artifact", note("link"))
     return calls
 
 
@@ -167,6 +169,20 @@ class TestTables:
         assert [row["path"] for row in values[0]] == [str(i) for i in range(500)]
         assert options["description"] == "Rows (1234 rows)"
 
+    def test_a_page_is_led_to_by_an_address_that_holds_anywhere(
+        self, shown: list[tuple[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        for uri, where in (
+            ("out/a page.html", f"file://{tmp_path}/out/a%20page.html"),
+            (f"file://{tmp_path}/report.html", f"file://{tmp_path}/report.html"),
+            ("s3://bucket/report.html", "s3://bucket/report.html"),
+        ):
+            link("report", uri, "The report")
+            (_, (values, options)) = shown.pop()
+            assert values == (where,)
+            assert options == {"link_text": where, "key": "report", "description": "The report"}
+
     def test_a_text_is_shown_as_it_is(self, shown: list[tuple[str, Any]]) -> None:
         markdown("evaluation", "**bold**", "Figures")
         assert shown == [("markdown", (("**bold**",), {"key": "evaluation", "description": "Figures"}))]
@@ -178,12 +194,14 @@ def test_outside_a_run_nothing_reaches_for_a_server(monkeypatch: pytest.MonkeyPa
 
     for name in (
         "create_progress_artifact", "update_progress_artifact", "create_table_artifact", "create_markdown_artifact",
+        "create_link_artifact",
     ):  # fmt: skip
         monkeypatch.setattr(artifacts, name, refuse)
     with stage("score", 2, "recordings") as advance:
         advance(2)
     table("failures", [{"path": "a.wav"}], "Rows")
     markdown("evaluation", "text", "Figures")
+    link("report", "report.html", "The report")
     assert capsys.readouterr().err.startswith("score ")
 
 
