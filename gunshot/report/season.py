@@ -236,7 +236,8 @@ def _period(nights: list[Row]) -> str:
 
 def _key(nights: list[Row], incidents: list[Row]) -> list[tuple[str, str]]:
     """Figures at the head: a number and what it counts."""
-    heard = sum(row["hours listened"] for row in nights)
+    heard_h = sum(row["hours listened"] for row in nights)
+    heard = f"{heard_h:,.{0 if heard_h >= 10 else 1}f} h" if heard_h >= 1 else f"{60 * heard_h:.0f} min"
     with_shots = len({row["night"] for row in nights if row["night"] and row["detections"]})
     n_nights = len({row["night"] for row in nights if row["night"]})
     sites = len({row["site"] for row in nights if row["site"]})
@@ -245,7 +246,7 @@ def _key(nights: list[Row], incidents: list[Row]) -> list[tuple[str, str]]:
         (words.count(len(incidents)), f"incidents, {joined} of them heard by several recorders"),
         (words.count(sum(row["shots"] for row in nights)), "shots in them"),
         (f"{with_shots} of {n_nights}", "nights with shots"),
-        (f"{heard:,.{0 if heard >= 10 else 1}f} h", f"listened{f' at {sites} sites' if sites else ''}"),
+        (heard, f"listened{f' at {sites} sites' if sites else ''}"),
     ]
 
 

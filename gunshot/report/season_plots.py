@@ -18,13 +18,16 @@ from markupsafe import Markup
 __all__ = ["calendar_svg", "hours_svg", "map_svg"]
 
 _CELL, _LEFT, _TOP = 16, 110, 34
+_LETTER = 7  # no wider
 _MOST_NIGHTS, _MOST_SITES = 400, 60
 _NO_PICTURE = Markup("")
 
 
 def _svg(width: float, height: float, description: str, parts: Sequence[Markup]) -> Markup:
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}" style="max-width: {}px">{}</svg>').format(
-        round(width), round(height), description, round(width * 1.2), Markup("").join(parts)
+    # no smaller than its letters can be read at; what is wider than the page scrolls
+    style = f"max-width: {round(width * 1.2)}px; min-width: {round(width * 0.9)}px"
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}" style="{}">{}</svg>').format(
+        round(width), round(height), description, style, Markup("").join(parts)
     )
 
 
@@ -65,12 +68,13 @@ def calendar_svg(nights: Sequence[dict[str, Any]]) -> Markup:
         share = sqrt(row["shots"] / most)
         what = f"{row['site']} {row['night']}: {row['shots']} shots in {row['hours listened']} h"
         parts.append(_night(x, y, row["shots"], share, what))
+    free_from = 0
     for offset in range(n_days):
-        day = first + timedelta(days=offset)
-        if offset == 0 or day.day == 1 or (n_days < 45 and day.weekday() == 0):
-            parts.append(
-                _text(_LEFT + offset * _CELL, _TOP - 8, f"{day:%d %b}" + (f" {day.year}" if offset == 0 else ""))
-            )
+        day, x = first + timedelta(days=offset), _LEFT + offset * _CELL
+        if x >= free_from and (offset == 0 or day.day == 1 or (n_days < 45 and day.weekday() == 0)):
+            name = f"{day:%d %b}" + (f" {day.year}" if offset == 0 else "")
+            parts.append(_text(x, _TOP - 8, name))
+            free_from = x + _LETTER * (len(name) + 1)
     width = _LEFT + max(n_days * _CELL, 90) + 10
     return _svg(width, _TOP + len(sites) * _CELL + 6, "Shots by site and night", parts)
 

@@ -7,7 +7,8 @@ import html
 import io
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,19 @@ def test_recordings_that_are_gone_leave_the_incidents_in_the_table(results: str,
 @pytest.mark.parametrize("draw", [lambda: calendar_svg([]), lambda: hours_svg([0] * 24), lambda: map_svg([])])
 def test_nothing_is_no_picture(draw: Callable[[], str]) -> None:
     assert draw() == ""
+
+
+def test_dates_of_the_calendar_do_not_run_into_each_other() -> None:
+    for n_days in (2, 9, 40, 200):
+        first = date(2026, 11, 22)
+        nights = [
+            {"site": "a", "night": str(first + timedelta(days=k)), "shots": 1, "hours listened": 1.0}
+            for k in range(n_days)
+        ]
+        labels = re.findall(r'<text x="([\d.]+)" [^>]*text-anchor="start">([^<]*)<', calendar_svg(nights))
+        assert labels[0][1] == "22 Nov 2026"
+        for (x, text), (after, _) in pairwise(labels):
+            assert float(x) + 6.5 * len(text) < float(after)
 
 
 def test_names_are_text_in_pictures() -> None:
