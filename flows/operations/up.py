@@ -98,6 +98,12 @@ class Place:
         return f"{self.address}/api"
 
     @property
+    def origins(self) -> str:
+        """Pages that may read its answers: its own, by each of its names. A page of another site runs here too."""
+        hosts = dict.fromkeys([self.address, *(f"http://{host}:{self.port}" for host in ("127.0.0.1", "localhost"))])
+        return ",".join(hosts)
+
+    @property
     def worker(self) -> str:
         """Name of the worker."""
         return f"up-{socket.gethostname()}"
@@ -112,6 +118,10 @@ class Place:
             # slots of concurrency limits outlive a restart only so: in memory, they would never be given back
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
+            # whoever may start runs runs commands; without these, any page in this machine's browser may
+            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.origins,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",  # the command line silences it for its own flows
