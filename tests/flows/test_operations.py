@@ -8,9 +8,12 @@ import os
 import re
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from prefect.utilities.callables import parameter_schema
 from prometheus_client.parser import text_string_to_metric_families
 
 from flows.forms import LONGEST_S, FlowParameters
+from flows.operations.doctor import examine
 from flows.operations.metrics import METRICS
 from flows.operations.up import Place, Stopped, ended_well
 from gunshot.errors import LeaseError, ManifestError, ParameterError
@@ -223,6 +227,51 @@ class TestDoctor:
         ended = gunshot("doctor", "--model", "no-model")
         assert ended.code == 1
         assert re.search(r"^fault +Prefect server +http://127.0.0.1:9/api does not answer.*gunshot up", ended.out, re.M)
+
+    def test_another_version_no_worker_and_another_clock_are_told_with_what_to_do(self) -> None:
+        with HTTPServer(("127.0.0.1", 0), _OldServer) as http:
+            threading.Thread(target=http.serve_forever, daemon=True).start()
+            address = f"http://127.0.0.1:{http.server_port}/api"
+            found = {each.what: each for each in examine([], model="no-model", server=address, scheduler=None)}
+            http.shutdown()
+        server, pool, clock = (found[what] for what in ("Prefect server", "work pool", "clock"))
+        assert (server.state, server.remedy) == ("warning", "use one version on both sides")
+        assert "has version 0.1, here is " in server.said
+        assert (pool.state, pool.said) == ("warning", "gunshot has no worker that is online")
+        assert "prefect worker start --pool gunshot" in pool.remedy
+        assert (clock.state, clock.remedy) == ("fault", "set it by NTP")
+        assert abs(float(clock.said.split()[0].replace(",", "")) - 7200) < 60
+
+    def test_little_memory_and_disk_are_told(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        for name in ("_FEW_MEMORY_BYTES", "_FEW_FREE_BYTES", "_LEAST_FREE_BYTES"):
+            monkeypatch.setattr(f"flows.operations.doctor.{name}", 10**18)  # more than any machine has
+        monkeypatch.chdir(tmp_path)
+        found = {each.what: each for each in examine([], model="no-model", server=None, scheduler=None)}
+        assert (found["memory"].state, found["disk"].state) == ("warning", "fault")
+        assert "--workers 1" in found["memory"].remedy
+        assert "Disk full" in found["disk"].remedy
+
+
+class _OldServer(BaseHTTPRequestHandler):
+    """A Prefect server of another version, two hours late, with a work pool without workers."""
+
+    def do_GET(self) -> None:
+        self._answer("0.1" if self.path.endswith("/version") else True)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self._answer([{"name": "gone", "status": "OFFLINE"}])
+
+    def _answer(self, content: Any) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(content).encode())
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return formatdate(time.time() - 7200, usegmt=True)
+
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
 class TestUpMistakes:
