@@ -127,9 +127,13 @@ def _server(address: str) -> Iterator[Finding]:
         with connect(address) as server:
             yield _version(server)
             yield _workers(server)
-    except (httpx.TransportError, GunshotError) as error:
+    except httpx.TransportError as error:
         remedy = "start it with 'gunshot up', or set PREFECT_API_URL to where it is"
         yield Finding("Prefect server", "fault", f"{address} does not answer ({error})", remedy)
+        return
+    except GunshotError as error:  # it answers, and refuses: the message says what it asks for
+        said, _, remedy = str(error).partition("; ")
+        yield Finding("Prefect server", "fault", said, remedy or "look into its log")
         return
     yield _clock(answer)
 

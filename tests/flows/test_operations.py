@@ -251,9 +251,26 @@ class TestDoctor:
         assert "--workers 1" in found["memory"].remedy
         assert "Disk full" in found["disk"].remedy
 
+    def test_a_server_that_asks_for_a_password_is_no_server_that_is_not_there(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
+        monkeypatch.setattr(_OldServer, "code", 401)
+        with HTTPServer(("127.0.0.1", 0), _OldServer) as http:
+            threading.Thread(target=http.serve_forever, daemon=True).start()
+            address = f"http://127.0.0.1:{http.server_port}/api"
+            found = list(examine([], model="no-model", server=address, scheduler=None))
+            http.shutdown()
+        (server,) = [each for each in found if each.what == "Prefect server"]
+        assert server.state == "fault"
+        assert "asks for a password" in server.said
+        assert server.remedy.startswith("set PREFECT_API_AUTH_STRING")
+
 
 class _OldServer(BaseHTTPRequestHandler):
     """A Prefect server of another version, two hours late, with a work pool without workers."""
+
+    code = 200
 
     def do_GET(self) -> None:
         self._answer("0.1" if self.path.endswith("/version") else True)
@@ -263,7 +280,7 @@ class _OldServer(BaseHTTPRequestHandler):
         self._answer([{"name": "gone", "status": "OFFLINE"}])
 
     def _answer(self, content: Any) -> None:
-        self.send_response(200)
+        self.send_response(self.code)
         self.end_headers()
         self.wfile.write(json.dumps(content).encode())
 
