@@ -9,8 +9,9 @@ in the order of the layers, normalisations folded in; ``tests/golden/make_ears.p
 training: fine-tuned on our sounds they forget other recorders within an epoch (docs/experiments.md).
 
 What YAMNet calls a gunshot takes all of its 3.2 million weights. Two small blocks behind those that are used here were
-fitted to that opinion, on distorted sounds of all kinds, and never to a label: on street recordings that they never
-met they find no fewer shots.
+fitted to that opinion, on distorted sounds of all kinds, and never to a label: of shots by recorders that they never
+met they find more. The opinion is the logit of its class "Gunshot, gunfire", for a third that of "Explosion", which
+bangs far away too, less 0.3 of what it says of wind, water, thunder, fire, boats, sirens, trains and aircraft.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ def called_gunshot(maps: keras.KerasTensor) -> keras.KerasTensor:
     Returns
     -------
     KerasTensor of shape (n, 1)
-        Logit of YAMNet's class "Gunshot, gunfire", as the blocks of `CALLING` tell it: about -10 for most sounds, and
-        above -4 for most shots that it knows.
+        YAMNet's opinion, as the blocks of `CALLING` tell it: a logit but for a constant, about -11 for most sounds, and
+        above -3 for most shots that it knows.
     """
     weights = _weights("called")
     x = layers.GlobalAveragePooling2D()(separable_blocks(maps, CALLING, weights))

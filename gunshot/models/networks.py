@@ -24,7 +24,7 @@ __all__ = ["NETWORKS", "as_one", "call", "field_cnn", "heads", "paper_cnn", "sma
 
 _SPREAD_DB = 10.0  # of sounds about the mean of their band, roughly
 _EARS_COUNT = 0.3  # logits of the ears' head in one of the network's own: more of it costs distant shots
-_CALL_EVEN = -3.5  # logit of YAMNet's class that is taken for even odds: more than that costs distant shots
+_CALL_EVEN = -3.0  # YAMNet's opinion that is taken for even odds: less than that costs distant shots
 
 
 def _input(shape: tuple[int, int], *, by_band: bool = False) -> tuple[keras.KerasTensor, keras.KerasTensor]:

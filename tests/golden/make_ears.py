@@ -3,8 +3,8 @@
 ``PYTHONPATH=. python tests/golden/make_ears.py CHECKPOINT STORE``, from the project's folder, a quarter of an hour.
 CHECKPOINT is the ``variables/variables`` of a SavedModel with YAMNet inside (docs/models.md says where one is), STORE
 that of ``make field-model``. The matrix from our bands to YAMNet's is fitted to synthetic clips; the blocks that tell
-what YAMNet would call a gunshot to what the whole of it says of the field model's training rows, distorted as in
-training: their labels are not looked at.
+what YAMNet would call a gunshot to what the whole of it says of the field model's training rows (`opinion`), distorted
+as in training: their labels are not looked at.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from gunshot.adaptation.synthetic import synthetic_clips
@@ -37,13 +38,15 @@ LOUDEST = 2.0
 """Where a clip's loudest point is put, in YAMNet's natural logarithm: chosen on validation rows, no sharp choice."""
 
 SHIPPED = "gunshot/models/shipped/field"
-GUNSHOT = 421  # "Gunshot, gunfire" of YAMNet's 521 classes
-RANGE = (-12.0, 4.0)  # logits beyond are not told apart
+EXPLOSION, GUNSHOT = 420, 421  # of YAMNet's 521 classes: "Explosion", and "Gunshot, gunfire" below it
+DIN = [*range(277, 300), *range(316, 330)]  # wind, thunder, rain, waves, fire, boats; sirens, traffic, trains, aircraft
+SHARE, LESS = 0.35, 0.3  # of "Explosion", and of the din: chosen on validation rows, no sharp choice
+RANGE = (-12.0, 4.0)  # opinions beyond are not told apart
 EPOCHS, PASSES, BATCH = 2, 6, 128
 
 
 def folded(checkpoint: str) -> list[NDArray[np.float32]]:
-    """Kernel and bias of each layer, its normalisation folded in; last the class's."""
+    """Kernel and bias of each layer, its normalisation folded in; last those of all classes."""
     reader = tf.train.load_checkpoint(checkpoint)
 
     def value(number: int, name: str) -> NDArray[np.float64]:
@@ -57,7 +60,7 @@ def folded(checkpoint: str) -> list[NDArray[np.float32]]:
         norm = [value(2 * layer + 1, name) for name in ("moving_mean", "moving_variance", "beta")]
         found += _fold(kernel, *norm, depthwise=depthwise)
     last = 2 * (1 + 2 * len(BLOCKS))
-    return [*found, *(value(last, name)[..., GUNSHOT, None].astype(np.float32) for name in ("kernel", "bias"))]
+    return [*found, *(value(last, name).astype(np.float32) for name in ("kernel", "bias"))]
 
 
 def _fold(
@@ -94,8 +97,14 @@ def write(**parts: list[NDArray[np.float32]]) -> None:
     np.savez_compressed(Path(ears.__file__).with_name("ears.npz"), **arrays)
 
 
+def opinion(logit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What YAMNet holds for a gunshot, (n, 1) of its logits (n, 521): a shot or what bangs like one, less its din."""
+    bang = SHARE * logit[:, EXPLOSION] + (1 - SHARE) * logit[:, GUNSHOT]
+    return np.asarray(bang - LESS * logsumexp(logit[:, DIN], axis=1), dtype=np.float32)[:, None]
+
+
 def opinions(store_uri: str, rest: list[NDArray[np.float32]]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Of each draw the maps that the ears hear, and the logit of the whole of YAMNet."""
+    """Of each draw the maps that the ears hear, and the opinion of the whole of YAMNet."""
     store = open_store(store_uri)
     divided = load_bundle(SHIPPED).details["training"]["split"]
     splits = splits_of(store, SplitPlan(divided["by"], tuple(map(tuple, divided["assignments"])), divided["seed"]))
@@ -106,9 +115,10 @@ def opinions(store_uri: str, rest: list[NDArray[np.float32]]) -> tuple[NDArray[n
     log_mel = keras.Input(store.recipe.mel_shape)
     maps, weights = ears.heard(log_mel), iter(rest)
     x = layers.GlobalAveragePooling2D()(ears.separable_blocks(maps, BLOCKS[len(ears.BLOCKS) :], weights))
-    whole = keras.Model(log_mel, [maps, ears.fixed(layers.Dense(1), x, weights)])
+    whole = keras.Model(log_mel, [maps, ears.fixed(layers.Dense(521), x, weights)])
     drawn = [whole.predict_on_batch(batch.x) for epoch in range(EPOCHS) for batch in ahead(feed.epoch(epoch))]
-    return np.concatenate([each.astype(np.float16) for each, _ in drawn]), np.concatenate([each for _, each in drawn])
+    logit = np.concatenate([of_batch for _, of_batch in drawn])
+    return np.concatenate([of_batch.astype(np.float16) for of_batch, _ in drawn]), opinion(logit)
 
 
 def calling(maps: NDArray[np.float16], logit: NDArray[np.float32], seed: int = 0) -> list[NDArray[np.float32]]:
