@@ -15,6 +15,7 @@ from flows.clusters.profiles import LocalProfile
 from flows.forms import FlowParameters, checked_flow, field, named
 from gunshot.errors import RunError
 from gunshot.models.registry import resolve_model
+from gunshot.progress import shown_by
 from gunshot.scoring.dryrun import ScoringEstimate, estimate_scoring
 from gunshot.scoring.job import ScoringJob, prepare_scoring
 from gunshot.scoring.morning import Morning, tell_morning
@@ -26,6 +27,7 @@ from gunshot.storage import delete_leftovers, lease
 from tasks import artifacts
 from tasks.logs import event
 from tasks.morning import show_estimate, show_morning
+from tasks.progress import briefly
 from tasks.score import Throughput, score_batches
 
 __all__ = ["ScoreParameters", "ScoreSummary", "plan_run", "score"]
@@ -159,7 +161,9 @@ def score(given: ScoreParameters) -> ScoreSummary | ScoringEstimate:
     rule = ScoringRule(given.channels, given.exhaustive, given.keep_candidates, given.sample)
     asked = {name: getattr(given, name) for name in ("operating_point", "settle_s", "deployments", "since", "until")}
     model = resolve_model(given.model)
-    job = prepare_scoring(given.inputs, model, rule, **asked)
+    with artifacts.stage("list", None, "recordings") as advance:
+        job = prepare_scoring(given.inputs, model, rule, **asked)
+        advance(len(job.period.targets))
     if given.plan:
         estimate = plan_run(job, given.out, *where, most_tries=given.max_tries)
         show_estimate(estimate)
@@ -174,8 +178,9 @@ def score(given: ScoreParameters) -> ScoreSummary | ScoringEstimate:
                 )  # fmt: skip
         held.check()
         delete_leftovers(given.out)  # of workers that were killed
-        for kind in ("detections", "recordings"):
-            write_csv(given.out, kind)
+        with shown_by(briefly):
+            for kind in ("detections", "recordings"):
+                write_csv(given.out, kind)
         summary = _summary(given.out, job, work, throughput)
     _show(summary)
     _fail_on_failures(summary, given.max_failed_fraction)

@@ -44,18 +44,14 @@ def fetch(name: str, out: str) -> None:
     from gunshot.datasets import describe, fetch_dataset, find_dataset, is_fetched
     from gunshot.manifest.sources import build_manifest
     from gunshot.manifest.table import counts_table, dataset_table, write_manifest
-    from tasks.progress import briefly, progress, to_place
+    from gunshot.progress import shown_by
+    from tasks.progress import briefly, to_place
 
     click.echo(describe(find_dataset(name)), err=True)
     if is_fetched(name, Path(out)):
         click.echo(f"{name} is already in {out}; nothing to fetch", err=True)
-    with progress("fetch", None, "kB") as advance:
-        moved = to_place(advance)
-
-        def told(done_bytes: int, total_bytes: int | None) -> None:
-            moved(done_bytes // 1000, None if total_bytes is None else -(-total_bytes // 1000))
-
-        labels = fetch_dataset(name, Path(out), progress=told)
+    with shown_by(briefly):
+        labels = fetch_dataset(name, Path(out))
     with briefly("manifest", None, "files") as advance:
         table = build_manifest([str(labels.parent)], progress=to_place(advance))
     write_manifest(table, labels.parent / "manifest.parquet")

@@ -25,6 +25,7 @@ import numpy as np
 
 from gunshot.datasets.unpack import require_space
 from gunshot.errors import DatasetError, ParameterError
+from gunshot.progress import steps
 
 __all__ = ["Job", "Progress", "Retry", "download", "resumable_bytes"]
 
@@ -216,7 +217,8 @@ def _save(job: Job, response: httpx.Response, start_bytes: int, total_bytes: int
             note = _Note(job.url, _validator(response.headers), total_bytes)
             job.note.write_text(json.dumps(asdict(note)), encoding="utf-8")
         job.progress(done_bytes, total_bytes)
-        for block in response.iter_raw():
+        rest = None if total_bytes is None else _kb(total_bytes - start_bytes)
+        for block in steps(response.iter_raw(), "fetch", "kB", rest, lambda block: _kb(len(block))):
             done_bytes += len(block)
             if total_bytes is not None and done_bytes > total_bytes:
                 break
@@ -231,6 +233,10 @@ def _save(job: Job, response: httpx.Response, start_bytes: int, total_bytes: int
         )
     if total_bytes is not None and done_bytes < total_bytes:
         raise _TransientError(f"the connection ended after {done_bytes} of {total_bytes} bytes")
+
+
+def _kb(n_bytes: int) -> int:
+    return -(-n_bytes // 1000)
 
 
 def _transfer(client: httpx.Client, job: Job) -> None:

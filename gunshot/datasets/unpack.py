@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Literal, Self
 
 from gunshot.errors import DatasetError, ParameterError
+from gunshot.progress import steps
 
 __all__ = ["ArchiveKind", "require_space", "unpack"]
 
@@ -161,7 +162,7 @@ def _bomb(archive: Path, got_bytes: int, limit_bytes: int) -> DatasetError:
 
 def _write_members(archive: Path, members: Generator[_Member, None, None], folder: Path, limit_bytes: int) -> int:
     written_bytes = 0
-    for n_members, member in enumerate(members, start=1):
+    for n_members, member in enumerate(steps(members, "unpack", "files"), start=1):
         if n_members > _MAX_MEMBERS:
             raise DatasetError(f"{archive} must hold at most {_MAX_MEMBERS} members; got more; do not trust this file")
         path = folder / _relative(archive, member.name)

@@ -7,6 +7,7 @@ import io
 
 import pyarrow as pa
 
+from gunshot.progress import steps
 from gunshot.scoring.results.schemas import Kind
 from gunshot.scoring.results.tables import read_table
 from gunshot.storage import join, write_bytes
@@ -80,7 +81,8 @@ def _encoded(table: pa.Table) -> bytes:
     text = io.TextIOWrapper(content, encoding="utf-8", newline="")
     writer = csv.writer(text)
     writer.writerow(table.column_names)
-    for part in table.to_batches(max_chunksize=_AT_A_TIME):  # as Python's objects a table takes ten times the memory
+    parts = table.to_batches(max_chunksize=_AT_A_TIME)  # as Python's objects a table takes ten times the memory
+    for part in steps(parts, "write", "rows", table.num_rows, lambda part: part.num_rows):
         columns = [[csv_cell(value) for value in column.to_pylist()] for column in part.columns]
         writer.writerows(zip(*columns, strict=True))
     text.flush()
