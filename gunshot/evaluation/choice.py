@@ -144,7 +144,9 @@ def _with_note(point: OperatingPoint, note: str) -> OperatingPoint:
 
 
 def _shown(rule: PointRule, value: float) -> str:
-    return f"{value:,.3g} a day" if rule.kind == "day" else f"{100 * value:.3g}%"
+    if rule.kind == "day":
+        return f"{value:,.0f} a day" if value >= 100 else f"{value:.3g} a day"
+    return f"{100 * value:.3g}%"
 
 
 def _why_none(rule: PointRule, losses: _Losses, bound: RateBound, split: str) -> str:

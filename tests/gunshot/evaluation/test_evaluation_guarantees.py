@@ -292,3 +292,9 @@ class TestHonesty:
         assert point.bound is not None
         with pytest.raises(ParameterError, match="upper of a bound must be >= 0; got nan"):
             RateBound.from_dict({**point.bound.as_dict(), "upper": math.nan})
+
+
+def test_thousands_a_day_are_written_as_people_write_them() -> None:
+    point = choose_point(rows(np.random.default_rng(0), 6), PointRule("day", 10.0))
+    assert "e+" not in point.note
+    assert any(len(word) > 4 and word.replace(",", "").isdigit() for word in point.note.split(" a day")[0].split())
