@@ -2,9 +2,9 @@
 
 Conventions
 -----------
-A folder or prefix with a ``labels.csv`` in it is read by that table; without one, folders named by class give the
-label. Each
-file's header is read once, by a few threads; a file that cannot be used stays as a row with its state and reason.
+A folder or prefix with a ``labels.csv`` in it is read by that table, and so is a table that is named itself; without
+one, folders named by class give the label. Each file's header is read once, by a few threads; a file that cannot be
+used stays as a row with its state and reason.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def build_manifest(
     Parameters
     ----------
     inputs : sequence of str
-        Files, folders, globs or prefixes. With `labels` and no input, the table's own paths say where the files are.
+        Files, folders, globs, prefixes or label tables. With `labels` and no input, the table's own paths say where
+        the files are.
     labels : str, optional
         A label table; its paths are relative to the first input, or to the table where no input is given.
     probe : bool
@@ -72,9 +73,9 @@ def build_manifest(
         if not inputs:
             raise ManifestError("nothing to read: give a folder, file, glob or s3:// prefix, or --labels CSV")
         for uri in (given.removeprefix("file://") for given in inputs):
-            table = join(uri, "labels.csv")
+            table = uri if uri.lower().endswith(".csv") else join(uri, "labels.csv")
             if exists(table):
-                tables.append(_labelled(table, uri))
+                tables.append(_labelled(table, _folder_of(table)))
             else:
                 folders.append(manifest_of(_folder_rows(uri)))
     if not any(pc.any(pc.equal(table.column("label"), 1)).as_py() for table in tables + folders):

@@ -224,6 +224,15 @@ class TestTableGiven:
         monkeypatch.chdir(tmp_path)
         assert columns_of(build_manifest([], labels="labels.csv"), "path", "state") == [("x/a.wav", "ok")]
 
+    def test_a_table_may_be_an_input_beside_folders(
+        self, tmp_path: Path, write_audio: WriteAudio, write_table: WriteTable, columns_of: ColumnsOf
+    ) -> None:
+        write_audio(tmp_path, "site/x/a.wav", "corpus/gunshots/b.wav")
+        labels = write_table("path,label", "x/a.wav,1", folder=tmp_path / "site")
+        renamed = Path(labels).rename(tmp_path / "site" / "may.CSV")
+        table = build_manifest([str(renamed), f"{tmp_path}/corpus"])
+        assert columns_of(table, "path", "label") == [("gunshots/b.wav", 1), ("x/a.wav", 1)]
+
     def test_absolute_paths_are_taken_as_they_are(
         self, tmp_path: Path, write_audio: WriteAudio, write_table: WriteTable, columns_of: ColumnsOf
     ) -> None:
