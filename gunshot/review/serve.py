@@ -119,7 +119,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         with contextlib.ExitStack() as closing:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            found = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            # named as TCP, or asyncio lets each answer's second packet wait 40 ms for the first to be acknowledged
+            found = closing.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind((host, port))
             found.listen()  # before its address is told: who opens it at once waits for the server, and is not refused
