@@ -134,8 +134,8 @@ def test_a_review_trains_the_next_model_and_tells_what_it_won(gunshot: Gunshot, 
     shots = champion["comparison"]["shots"]
     assert f"finds {shots['won']} that the champion misses, and misses {shots['lost']} that" in section
     assert "Of those reviewed 40 are gunshots: 34%" in section
-    words = ended.err.splitlines()
-    assert any(line.startswith("compare") for line in words)
+    told = ended.err.splitlines()
+    assert sum(line.startswith("evaluate ") for line in told) == 2  # champion and challenger, on the same rows
 
 
 def test_a_review_of_recordings_that_have_moved_since_trains_with_where_they_are(
