@@ -502,4 +502,4 @@ class TestRealProcess:
         summary = json.loads(done.stdout)
         assert summary["n_listed"] == summary["n_scored"] == 72
         assert done.stdout.count("\n") == 1
-        assert re.fullmatch(r"score +72 recordings in [\d.]+ s\n", done.stderr)
+        assert re.fullmatch(r"list +72 recordings in [\d.]+ s\nscore +72 recordings in [\d.]+ s\n", done.stderr)
