@@ -13,7 +13,7 @@ Nothing here prints. Nothing is sent anywhere but the request for the archive.
 """
 
 from gunshot.datasets.catalogue import CATALOGUE, Checksum, Dataset, available, describe, find_dataset
-from gunshot.datasets.download import Progress, Retry
+from gunshot.datasets.download import Retry
 from gunshot.datasets.fetch import fetch_dataset, is_fetched
 from gunshot.datasets.labels import COLUMNS, LabelRow
 
@@ -23,7 +23,6 @@ __all__ = [
     "Checksum",
     "Dataset",
     "LabelRow",
-    "Progress",
     "Retry",
     "available",
     "describe",

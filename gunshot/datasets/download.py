@@ -16,7 +16,6 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,9 +26,7 @@ from gunshot.datasets.unpack import require_space
 from gunshot.errors import DatasetError, ParameterError
 from gunshot.progress import steps
 
-__all__ = ["Job", "Progress", "Retry", "download", "resumable_bytes"]
-
-Progress = Callable[[int, int | None], None]
+__all__ = ["Job", "Retry", "download", "resumable_bytes"]
 
 _LOG = logging.getLogger(__name__)
 _TRANSIENT_STATUSES = {408, 425, 429, 500, 502, 503, 504}
@@ -97,8 +94,6 @@ class Job:
         What it must measure [bytes], where that is known.
     is_verifiable : bool
         Whether a checksum will tell at the end if the bytes are right.
-    progress : callable
-        Called with the bytes that are there and those of the whole (None where the server does not say).
     """
 
     url: str
@@ -106,7 +101,6 @@ class Job:
     homepage: str
     size_bytes: int | None
     is_verifiable: bool
-    progress: Progress
 
     @property
     def part(self) -> Path:
@@ -216,14 +210,12 @@ def _save(job: Job, response: httpx.Response, start_bytes: int, total_bytes: int
             # after the truncation: a note never describes the bytes of an older object
             note = _Note(job.url, _validator(response.headers), total_bytes)
             job.note.write_text(json.dumps(asdict(note)), encoding="utf-8")
-        job.progress(done_bytes, total_bytes)
-        rest = None if total_bytes is None else _kb(total_bytes - start_bytes)
-        for block in steps(response.iter_raw(), "fetch", "kB", rest, lambda block: _kb(len(block))):
+        rest_bytes = None if total_bytes is None else total_bytes - start_bytes
+        for block in steps(response.iter_raw(), "fetch", "bytes", rest_bytes, len):
             done_bytes += len(block)
             if total_bytes is not None and done_bytes > total_bytes:
                 break
             file.write(block)
-            job.progress(done_bytes, total_bytes)
         file.flush()
         os.fsync(file.fileno())
     if total_bytes is not None and done_bytes > total_bytes:
@@ -235,15 +227,10 @@ def _save(job: Job, response: httpx.Response, start_bytes: int, total_bytes: int
         raise _TransientError(f"the connection ended after {done_bytes} of {total_bytes} bytes")
 
 
-def _kb(n_bytes: int) -> int:
-    return -(-n_bytes // 1000)
-
-
 def _transfer(client: httpx.Client, job: Job) -> None:
     """One attempt to make the part whole."""
     have_bytes, note = _resumable(job)
     if note is not None and have_bytes == note.total_bytes:
-        job.progress(have_bytes, note.total_bytes)
         return
     headers = {"Accept-Encoding": "identity"}
     if note is not None:

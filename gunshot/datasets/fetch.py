@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from gunshot.datasets.catalogue import CATALOGUE, Dataset, find_dataset
-from gunshot.datasets.download import Job, Progress, Retry, download, resumable_bytes
+from gunshot.datasets.download import Job, Retry, download, resumable_bytes
 from gunshot.datasets.labels import read_label_paths, write_labels
 from gunshot.datasets.unpack import require_space, unpack
 from gunshot.errors import DatasetError
@@ -164,7 +164,7 @@ def _address(dataset: Dataset, base_url: str | None) -> str:
     return base_url.rstrip("/") + parts.path + (f"?{parts.query}" if parts.query else "")
 
 
-def _obtain_archive(place: _Set, url: str, progress: Progress, retry: Retry, rng: np.random.Generator) -> str:
+def _obtain_archive(place: _Set, url: str, retry: Retry, rng: np.random.Generator) -> str:
     """Make the verified archive lie in its place; returns its SHA-256."""
     dataset, source = place.dataset, place.source()
     if place.archive.is_file():
@@ -175,7 +175,6 @@ def _obtain_archive(place: _Set, url: str, progress: Progress, retry: Retry, rng
         homepage=dataset.homepage,
         size_bytes=dataset.size_bytes,
         is_verifiable=dataset.checksum is not None or source is not None,
-        progress=progress,
     )
     if dataset.size_bytes is not None:
         # what is still to come, and at least as much again for the unpacked sounds
@@ -221,7 +220,6 @@ def fetch_dataset(
     name: str,
     out: Path,
     *,
-    progress: Progress | None = None,
     catalogue: Sequence[Dataset] = CATALOGUE,
     base_url: str | None = None,
     keep_archive: bool = False,
@@ -236,9 +234,6 @@ def fetch_dataset(
         A name of the catalogue.
     out : Path
         Where sets live; this one goes into ``out / name``, which is made where it does not exist.
-    progress : callable, optional
-        Called with the bytes that are there and the bytes of the whole (None where the server does not say),
-        at the begin of a download and after each block of it.
     catalogue : sequence of Dataset
         Where to look the name up.
     base_url : str, optional
@@ -271,7 +266,7 @@ def fetch_dataset(
             if place.is_complete():
                 _LOG.info("%s is complete in %s", name, place.folder)
             else:
-                _complete(place, _address(place.dataset, base_url), progress, retry, rng)
+                _complete(place, _address(place.dataset, base_url), retry, rng)
             if not keep_archive:
                 place.archive.unlink(missing_ok=True)
     except DatasetError:
@@ -283,9 +278,7 @@ def fetch_dataset(
     return place.labels
 
 
-def _complete(
-    place: _Set, url: str, progress: Progress | None, retry: Retry | None, rng: np.random.Generator | None
-) -> None:
+def _complete(place: _Set, url: str, retry: Retry | None, rng: np.random.Generator | None) -> None:
     """Do what is missing."""
     source = place.source()
     if source is not None and place.files.is_dir() and not place.labels.is_file():
@@ -294,7 +287,6 @@ def _complete(
     sha256 = _obtain_archive(
         place,
         url,
-        progress if progress is not None else lambda done_bytes, total_bytes: None,
         retry if retry is not None else Retry(),
         rng if rng is not None else np.random.default_rng(),
     )

@@ -12,15 +12,17 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from markupsafe import Markup
 
+from gunshot.report.season_plots import last_nights
+
 __all__ = ["nights_image"]
 
 _MOST_NIGHTS = 60
-_ROWS = (("shots", "shots", "#d9662b"), ("hours listened", "hours listened", "#4a90c9"))
+_ROWS = (("shots", "#d9662b"), ("hours listened", "#4a90c9"))
 _INK = "#808080"
 _LEFT, _WIDTH, _TALL, _GAP = 60, 640, 70, 34
 
@@ -42,16 +44,15 @@ def nights_image(nights: Sequence[dict[str, Any]]) -> str:
     known = [row for row in nights if row["night"]]
     if not known:
         return ""
-    last = max(date.fromisoformat(row["night"]) for row in known)
-    first = max(min(date.fromisoformat(row["night"]) for row in known), last - timedelta(days=_MOST_NIGHTS - 1))
+    first, last = last_nights(known, _MOST_NIGHTS)
     n_days = (last - first).days + 1
     parts = []
-    for number, (column, name, colour) in enumerate(_ROWS):
+    for number, (column, colour) in enumerate(_ROWS):
         values: Counter[int] = Counter()
         for row in known:
             values[(date.fromisoformat(row["night"]) - first).days] += row[column]
         shown = {day: value for day, value in values.items() if day >= 0}
-        parts += _bars(shown, n_days, name, colour, top=20 + number * (_TALL + _GAP))
+        parts += _bars(shown, n_days, column, colour, top=20 + number * (_TALL + _GAP))
     height = 20 + len(_ROWS) * (_TALL + _GAP)
     parts += [_text(_LEFT, height - 4, f"{first:%d %b %Y}"), _text(_LEFT + _WIDTH, height - 4, f"{last:%d %b}", "end")]
     svg = Markup(

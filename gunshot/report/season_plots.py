@@ -15,7 +15,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-__all__ = ["calendar_svg", "hours_svg", "map_svg"]
+__all__ = ["calendar_svg", "hours_svg", "last_nights", "map_svg"]
 
 _CELL, _LEFT, _TOP = 16, 110, 34
 _LETTER = 7  # no wider
@@ -35,6 +35,25 @@ def _text(x: float, y: float, text: str, anchor: str = "start") -> Markup:
     return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, text)
 
 
+def last_nights(known: Sequence[dict[str, Any]], most: int) -> tuple[date, date]:
+    """Tell which nights a picture has room for.
+
+    Parameters
+    ----------
+    known : sequence of dict
+        Rows of `gunshot.scoring.nights.nights_table` that have a night; at least one.
+    most : int
+        Nights at most.
+
+    Returns
+    -------
+    first, last : date
+        Both shown.
+    """
+    held = [date.fromisoformat(row["night"]) for row in known]
+    return max(min(held), max(held) - timedelta(days=most - 1)), max(held)
+
+
 def calendar_svg(nights: Sequence[dict[str, Any]]) -> Markup:
     """Draw shots by site and night.
 
@@ -51,8 +70,7 @@ def calendar_svg(nights: Sequence[dict[str, Any]]) -> Markup:
     known = [row for row in nights if row["night"]]
     if not known:
         return _NO_PICTURE
-    last = max(date.fromisoformat(row["night"]) for row in known)
-    first = max(min(date.fromisoformat(row["night"]) for row in known), last - timedelta(days=_MOST_NIGHTS - 1))
+    first, last = last_nights(known, _MOST_NIGHTS)
     sites = sorted({row["site"] for row in known})[:_MOST_SITES]
     most = max(1, *(row["shots"] for row in known))
     n_days = (last - first).days + 1

@@ -118,7 +118,7 @@ def refit_to_site(
     if validation is None:
         raise ParameterError(f"{bundle.uri} holds no validation rows to measure a new threshold on; train it again")
     scores, failures, listened_s = [np.empty(0, dtype=np.float32)], [], 0.0
-    targets = list(list_targets(list(background)))
+    targets = list_targets(list(background))
     heard_by_one = score_recordings(targets, bundle, ScoringRule(floor=0.0))
     for heard in steps(heard_by_one, "listen", "recordings", len(targets)):
         if heard.row["state"] not in _USED:

@@ -1,4 +1,4 @@
-"""A real cluster of two worker processes, opened once."""
+"""A real cluster of two worker processes, opened once, and a clock for what is shown."""
 
 from __future__ import annotations
 
@@ -10,6 +10,26 @@ import pytest
 from distributed import Client
 
 from flows.cluster import open_cluster
+from tasks import artifacts, progress
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The one that stages and bars look at."""
+    made = Clock()
+    monkeypatch.setattr(artifacts, "monotonic", made)
+    monkeypatch.setattr(progress, "monotonic", made)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -9,28 +9,11 @@ from typing import Any
 
 import pytest
 
-from tasks import artifacts, progress
+from tasks import artifacts
 from tasks.artifacts import link, markdown, say, stage, table
+from tests.tasks.conftest import Clock
 
 Capture = pytest.CaptureFixture[str]
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(artifacts, "monotonic", made)
-    monkeypatch.setattr(progress, "monotonic", made)
-    return made
 
 
 @pytest.fixture

@@ -11,28 +11,11 @@ import pytest
 
 from flows.cli import cli
 from gunshot.progress import shown_by, steps
-from tasks import progress as module
 from tasks.progress import briefly, how_far, progress, to_place
 from tests.review.conftest import make_results
+from tests.tasks.conftest import Clock
 
 Capture = pytest.CaptureFixture[str]
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(module, "monotonic", made)
-    return made
 
 
 @pytest.mark.parametrize(
@@ -138,7 +121,7 @@ LONG = {
 def test_every_long_command_tells_how_far_it_is(
     word: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(module, "_BRIEF_S", 0.0)
+    monkeypatch.setattr("tasks.progress._BRIEF_S", 0.0)
     words = [part.format(out=tmp_path, place=place) for part in LONG[word]]
     cli.main(words, prog_name="gunshot", standalone_mode=False)
     lines = [line for line in capsys.readouterr().err.splitlines() if re.search(r"\d+ [a-z ]+ in \d+\.\d s$", line)]

@@ -14,7 +14,8 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,6 +34,7 @@ from gunshot.datasets import fetch as fetch_module
 from gunshot.datasets.download import Job, download
 from gunshot.datasets.layouts import esc50_rows, urbansound8k_rows
 from gunshot.errors import DatasetError, ParameterError
+from gunshot.progress import shown_by
 
 PATIENT = Retry(attempts=5, backoff_s=0.001)
 
@@ -205,6 +207,22 @@ def _fetch(server: _Server, out: Path, dataset: Dataset | None = None, **change:
     return fetch_dataset(dataset.name, out, catalogue=(dataset,), **(options | change))
 
 
+class _Bars:
+    """What is shown: of each bar its name, its unit, of how many, and how many were done."""
+
+    def __init__(self) -> None:
+        self.shown: list[list[Any]] = []
+
+    @contextmanager
+    def __call__(self, name: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+        self.shown.append(bar := [name, unit, total, 0])
+
+        def advance(n: int) -> None:
+            bar[-1] += n
+
+        yield advance
+
+
 def _table(labels: Path) -> list[dict[str, str]]:
     with labels.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -216,8 +234,9 @@ def _hidden_and_parts(folder: Path) -> set[str]:
 
 def test_a_fetch_ends_with_labels_and_their_source(server: _Server, tmp_path: Path) -> None:
     do = server.now(body=BODY)
-    seen: list[tuple[int, int | None]] = []
-    labels = _fetch(server, tmp_path, progress=lambda done, total: seen.append((done, total)))
+    bars = _Bars()
+    with shown_by(bars):
+        labels = _fetch(server, tmp_path)
     assert labels == tmp_path / "tiny" / "labels.csv"
     rows = _table(labels)
     assert [(row["label"], row["sound"], row["group"]) for row in rows] == [
@@ -234,9 +253,8 @@ def test_a_fetch_ends_with_labels_and_their_source(server: _Server, tmp_path: Pa
     assert source["fetched_from"] == f"{server.base_url}/sets/tiny.zip?download=1"
     assert (source["licence"], source["citation"]) == ("CC BY-NC 3.0", "Nobody, 2024")
     assert source["fetched"].endswith("+00:00")
-    assert seen[0] == (0, len(BODY))
-    assert seen[-1] == (len(BODY), len(BODY))
-    assert seen == sorted(seen)
+    assert bars.shown[:1] == [["fetch", "bytes", len(BODY), len(BODY)]]
+    assert bars.shown[1:] == [["unpack", "files", None, 4]]  # three sounds and their table
     assert (do.answered, do.served) == ([200], [len(BODY)])
     assert _hidden_and_parts(labels.parent) == set()
 
@@ -271,12 +289,16 @@ def test_a_second_fetch_asks_for_nothing_and_says_so(
 
 def test_a_cut_download_asks_only_for_the_rest(server: _Server, tmp_path: Path) -> None:
     do = server.now(body=BODY, cuts=[0, 5000, 7000])
-    seen: list[int] = []
-    _fetch(server, tmp_path, progress=lambda done, total: seen.append(done))
+    bars = _Bars()
+    with shown_by(bars):
+        _fetch(server, tmp_path)
     assert do.asked == [(None, None), (None, None), ("bytes=5000-", '"one"'), ("bytes=12000-", '"one"')]
     assert do.answered == [200, 200, 206, 206]
     assert sum(do.served) == len(BODY)
-    assert seen == sorted(seen)  # a bar never runs backwards
+    # each attempt has a bar of what is still to come
+    whole = len(BODY)
+    downloads = [(total, done) for name, _, total, done in bars.shown if name == "fetch"]
+    assert downloads == [(whole, 0), (whole, 5000), (whole - 5000, 7000), (whole - 12000, whole - 12000)]
 
 
 def _job(server: _Server, folder: Path, is_verifiable: bool = True, size_bytes: int | None = None) -> Job:
@@ -286,7 +308,6 @@ def _job(server: _Server, folder: Path, is_verifiable: bool = True, size_bytes: 
         homepage="https://example.org",
         size_bytes=size_bytes,
         is_verifiable=is_verifiable,
-        progress=lambda done, total: None,
     )
 
 
@@ -718,7 +739,7 @@ def test_a_way_off_https_is_refused(tmp_path: Path) -> None:
     client = httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True)
     job = Job(
         url="https://example.org/x.zip", archive=tmp_path / "x.zip", homepage="https://example.org",
-        size_bytes=None, is_verifiable=False, progress=lambda done, total: None,
+        size_bytes=None, is_verifiable=False,
     )  # fmt: skip
     from gunshot.datasets import download as module
 
