@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from multiprocessing.connection import Connection, Pipe
 from time import monotonic
 from types import TracebackType
@@ -31,13 +32,14 @@ Answer = TypeVar("Answer")
 
 _DEATHS = 2
 _START_S = 600.0  # a second where nothing else runs; more than 100 s were seen on a machine with far too much to do
+_SPARE = 0.05  # of a limit: how much later than it a process may end
 _LOOK_S = 0.5  # how often it is asked whether the work is still wanted
 _MEMORY = 0.5
 """Share of the machine's memory that the child may ask for; beyond it a file counts as one that kills."""
 
 
 @contextmanager
-def ends_after(limit_s: float | None) -> Iterator[None]:
+def ends_after(limit_s: float | None) -> Iterator[Callable[[], None]]:
     """Set a limit that holds whatever the decoder does, even without giving back the interpreter: the process ends.
 
     Parameters
@@ -47,15 +49,26 @@ def ends_after(limit_s: float | None) -> Iterator[None]:
 
     Yields
     ------
-    None
-        Once.
+    callable
+        Gives the work its limit anew, or up to a twentieth more: a timer is a thread, and one for each of many short
+        recordings took longer than some of them.
     """
     if limit_s is None:
-        yield
+        yield lambda: None
         return
-    faulthandler.dump_traceback_later(limit_s, exit=True)
+    spare_s = _SPARE * limit_s
+    set_at_s = -inf
+
+    def again() -> None:
+        nonlocal set_at_s
+        now_s = monotonic()
+        if now_s - set_at_s > spare_s:
+            faulthandler.dump_traceback_later(limit_s + spare_s, exit=True)
+            set_at_s = now_s
+
+    again()
     try:
-        yield
+        yield again
     finally:
         faulthandler.cancel_dump_traceback_later()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -19,11 +20,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gunshot.apart import ends_after
-from gunshot.clips import features
+from gunshot.clips import Clip, features
 from gunshot.memory import keep_freed_memory
 from gunshot.partition import Partition
 from gunshot.preprocess.apart import clips_apart
 from gunshot.preprocess.rows import Row, clips_of_rows
+from gunshot.recipe import Recipe
 from gunshot.storage import absolute, join, read_bytes
 from gunshot.store.generations import copy_held
 from gunshot.store.layout import HELD_ROW, StoreHeader, read_header
@@ -99,11 +101,7 @@ def preprocess_partition(
         (index, row | {"uri": absolute(row["uri"], folder)}) for index, row in enumerate(rows) if index not in records
     ]
     computed: list[int] = []
-    if apart and limit_s is not None:
-        found = clips_apart(missing, recipe, limit_s)
-    else:
-        found = clips_of_rows(missing, recipe, watch=lambda: ends_after(limit_s))
-    for index, record, clip in found:
+    for index, record, clip in _clips(missing, recipe, limit_s, apart=apart):
         records[index] = record
         if clip is not None:
             waveforms[index] = clip.y
@@ -113,6 +111,17 @@ def preprocess_partition(
     check_wanted()
     write_partition(header, partition, arrays, in_order)
     return _outcome(partition, [record["state"] for record in in_order], began)
+
+
+def _clips(
+    rows: list[tuple[int, Row]], recipe: Recipe, limit_s: float | None, *, apart: bool
+) -> Iterator[tuple[int, Row, Clip | None]]:
+    """Clips of rows with their numbers and records; no recording takes longer than the limit."""
+    if apart and limit_s is not None:
+        yield from clips_apart(rows, recipe, limit_s)
+    else:
+        with ends_after(limit_s) as again:
+            yield from clips_of_rows(rows, recipe, begin=again)
 
 
 def _outcome(partition: Partition, states: list[str], began: float) -> PartitionOutcome:

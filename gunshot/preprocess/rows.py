@@ -9,7 +9,6 @@ code, raises. Rows of one recording that follow each other are cut from one open
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from typing import Any
 
@@ -31,7 +30,7 @@ def clips_of_rows(
     items: Iterable[tuple[int, Row]],
     recipe: Recipe,
     *,
-    watch: Callable[[], AbstractContextManager[None]] = nullcontext,
+    begin: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, Row, Clip | None]]:
     """Decode and cut rows of the manifest; of remote recordings the next ones are fetched meanwhile.
 
@@ -41,8 +40,8 @@ def clips_of_rows(
         Rows with their numbers. Rows of one recording that follow each other are cut from one opening.
     recipe : Recipe
         The recipe.
-    watch : callable
-        Makes a context in which each recording is decoded.
+    begin : callable
+        Called before each recording is opened.
 
     Yields
     ------
@@ -63,9 +62,8 @@ def clips_of_rows(
     remote = [(row["uri"], row["size"]) for row in heads if row["state"] == "ok" and is_remote(row["uri"])]
     with Prefetch(remote) as ahead:
         for file in files:
-            with watch():
-                found = _clips_of_file(file, recipe, ahead.fetch)
-            yield from found
+            begin()
+            yield from _clips_of_file(file, recipe, ahead.fetch)
 
 
 def _clips_of_file(

@@ -328,7 +328,7 @@ def _write_template(header: StoreHeader) -> None:
             dtype="float32",
             dimension_names=_DIMENSIONS[name],  # for xarray and its like: no reader of ours looks at them
             fill_value=float("nan"),
-            compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+            compressors=zarr.codecs.BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),
             overwrite=True,
         )
     zarr.open_group(store, mode="a").update_attributes(

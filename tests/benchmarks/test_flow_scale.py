@@ -1,7 +1,8 @@
 """The whole flow, as a user starts it: how time and memory grow with the number of files, and what two workers gain.
 
 Recordings are links to a few contents, so a hundred thousand take no room; each is opened and decoded as if it were
-alone. `GUNSHOT_BENCH_FILES` sets the largest number (100,000 takes some minutes).
+alone. `GUNSHOT_BENCH_FILES` sets the largest number (100,000 takes some minutes), `GUNSHOT_BENCH_SECONDS` how long each
+recording is.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 BIN = Path(sys.executable).parent
 MOST_FILES = int(os.environ.get("GUNSHOT_BENCH_FILES", "20000"))
+DURATION_S = int(os.environ.get("GUNSHOT_BENCH_SECONDS", "1"))
 RATES_HZ = (44_100, 48_000, 96_000, 192_000)
 
 
@@ -42,12 +44,12 @@ class Run(NamedTuple):
 
 
 def write_archive(folder: Path, n_files: int, n_contents: int = 64) -> Path:
-    """So many recordings of a second, in folders of a thousand, each a link to one of a few contents."""
+    """So many recordings of `DURATION_S`, in folders of a thousand, each a link to one of a few contents."""
     (folder / "contents").mkdir(parents=True)
     contents = []
     for number in range(n_contents):
         sr = RATES_HZ[number % len(RATES_HZ)]
-        y = np.random.default_rng(number).normal(size=sr) * 0.002
+        y = np.random.default_rng(number).normal(size=sr * DURATION_S) * 0.002
         y[sr // 4 : sr // 3] += 0.3 * np.random.default_rng(number).normal(size=sr // 3 - sr // 4)
         contents.append(folder / "contents" / f"{number}.wav")
         sf.write(contents[-1], y, sr)
@@ -89,7 +91,7 @@ def run_flow(audio: Path, store: Path, workers: int) -> Run:
     return Run(perf_counter() - began, float(line.split(" in ")[1].split()[0]), peak_mb)
 
 
-def pure_s(audio: Path, n_rows: int = 2000) -> float:
+def pure_s(audio: Path, n_rows: int = max(128, 2000 // DURATION_S)) -> float:
     """Time of one clip, decoded, cut and transformed in this process, one thread [s]."""
     rows = list(enumerate(build_manifest([str(audio)], probe=False).slice(0, n_rows).to_pylist()))
     recipe = Recipe()
