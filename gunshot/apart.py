@@ -59,16 +59,16 @@ def ends_after(limit_s: float | None) -> Iterator[Callable[[], None]]:
     spare_s = _SPARE * limit_s
     set_at_s = -inf
 
-    def again() -> None:
+    def _again() -> None:
         nonlocal set_at_s
         now_s = monotonic()
         if now_s - set_at_s > spare_s:
             faulthandler.dump_traceback_later(limit_s + spare_s, exit=True)
             set_at_s = now_s
 
-    again()
+    _again()
     try:
-        yield again
+        yield _again
     finally:
         faulthandler.cancel_dump_traceback_later()
 
