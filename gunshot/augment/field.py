@@ -133,7 +133,8 @@ def field_copy(
     power = loudness(y, sr)
     if len(backgrounds) and rng.random() < rule.background:
         beside = backgrounds[int(rng.integers(len(backgrounds)))]
-        y = mixed(y, beside, power, rng.uniform(*rule.snr_db))
+        # from anywhere in it: a clip begins with its own onset, and two sounds that always begin together teach neither
+        y = mixed(y, np.roll(beside, int(rng.integers(y.size))), power, rng.uniform(*rule.snr_db))
     if rng.random() < rule.response:
         y = _through(y, bank.recorder(rng), n_fft)
         power = loudness(y, sr)

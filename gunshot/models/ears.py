@@ -9,9 +9,10 @@ in the order of the layers, normalisations folded in; ``tests/golden/make_ears.p
 training: fine-tuned on our sounds they forget other recorders within an epoch (docs/experiments.md).
 
 What YAMNet calls a gunshot takes all of its 3.2 million weights. Two small blocks behind those that are used here were
-fitted to that opinion, on distorted sounds of all kinds, and never to a label: of shots by recorders that they never
-met they find more. The opinion is the logit of its class "Gunshot, gunfire", for a third that of "Explosion", which
-bangs far away too, less 0.3 of what it says of wind, water, thunder, fire, boats, sirens, trains and aircraft.
+fitted to that opinion, and never to a label: they hear sounds of all kinds distorted, and learn what it says of them as
+they are, so of shots by other recorders and under other sound they find more. The opinion is the logit of its class
+"Gunshot, gunfire", for a third that of "Explosion", which bangs far away too, less 0.3 of what it says of wind, water,
+thunder, fire, boats, sirens, trains and aircraft.
 """
 
 from __future__ import annotations

@@ -60,6 +60,15 @@ def test_nothing_drawn_leaves_the_shape_of_the_sound() -> None:
     assert np.corrcoef(copy, burst())[0, 1] > 0.9999
 
 
+def test_what_is_beside_a_sound_does_not_begin_with_it() -> None:
+    only = FieldRule(
+        distance=0, place=0, background=1, response=0, clipping=0, coding=0, muting=0, overlap=0, shift_s=0,
+        floor_db=(90, 90), snr_db=(-40, -40),
+    )  # fmt: skip
+    begins = [int(np.argmax(np.abs(copy_of(burst(), only, seed)))) // (N // 6) for seed in range(60)]
+    assert np.all(np.bincount(begins, minlength=6)[:6] > 0)
+
+
 def test_the_original_is_not_touched() -> None:
     y = burst()
     copy_of(y, EVERYTHING)
