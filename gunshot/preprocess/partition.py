@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -101,11 +101,13 @@ def preprocess_partition(
         (index, row | {"uri": absolute(row["uri"], folder)}) for index, row in enumerate(rows) if index not in records
     ]
     computed: list[int] = []
-    for index, record, clip in _clips(missing, recipe, limit_s, apart=apart):
-        records[index] = record
-        if clip is not None:
-            waveforms[index] = clip.y
-            computed.append(index)
+    # around the loop, not inside an iterator: one that is left early would keep its timer set
+    with ends_after(None if apart else limit_s) as again:
+        for index, record, clip in _clips(missing, recipe, limit_s if apart else None, again):
+            records[index] = record
+            if clip is not None:
+                waveforms[index] = clip.y
+                computed.append(index)
     log_mels[computed] = features(waveforms[computed], recipe)
     in_order = [records[index] | {"row": partition.start + index} for index in range(partition.n_rows)]
     check_wanted()
@@ -114,14 +116,12 @@ def preprocess_partition(
 
 
 def _clips(
-    rows: list[tuple[int, Row]], recipe: Recipe, limit_s: float | None, *, apart: bool
+    rows: list[tuple[int, Row]], recipe: Recipe, apart_limit_s: float | None, begin: Callable[[], None]
 ) -> Iterator[tuple[int, Row, Clip | None]]:
-    """Clips of rows with their numbers and records; no recording takes longer than the limit."""
-    if apart and limit_s is not None:
-        yield from clips_apart(rows, recipe, limit_s)
-    else:
-        with ends_after(limit_s) as again:
-            yield from clips_of_rows(rows, recipe, begin=again)
+    """Clips of rows with their numbers and records, decoded apart where there is a limit for that."""
+    if apart_limit_s is None:
+        return clips_of_rows(rows, recipe, begin=begin)
+    return clips_apart(rows, recipe, apart_limit_s)
 
 
 def _outcome(partition: Partition, states: list[str], began: float) -> PartitionOutcome:
