@@ -179,7 +179,7 @@ def train_model(
     bundle = save_bundle(
         out, model=model, weights=weights, recipe=store.recipe, operating_point=points[0], details=details,
         splits=_splits_table(store, splits), operating_points=points, validation=held,
-        calibration=fit_calibration(held.label, held.score), network=network,
+        calibration=fit_calibration(held.label, held.score, group=held.group), network=network,
     )  # fmt: skip
     write_card(bundle)
     delete(checkpoint)

@@ -235,7 +235,7 @@ def keep(
         out, model=parent.name, weights=weights, recipe=parent.recipe, operating_point=point, details=details,
         splits=joined_splits(read_splits(parent.uri), site, kept.checks),
         operating_points=choose_points(rows, DEFAULT_RULES), validation=rows,
-        calibration=fit_calibration(rows.label, rows.score), network=network,
+        calibration=fit_calibration(rows.label, rows.score, group=rows.group), network=network,
     )  # fmt: skip
     return _told(kept, bundle, scorer, alarms, how, suspects_uri)
 

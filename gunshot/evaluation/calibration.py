@@ -13,7 +13,7 @@ AISTATS) lies close to Platt's with a third number.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -158,13 +158,18 @@ class Calibration:
         return cls(**figures)
 
 
-def fit_calibration(label: ArrayLike, score: ArrayLike, *, split: str = "validation") -> Calibration:
+def fit_calibration(
+    label: ArrayLike, score: ArrayLike, *, group: Sequence[str] | None = None, split: str = "validation"
+) -> Calibration:
     """Fit the curve to labelled rows.
 
     Parameters
     ----------
     label, score : array_like of shape (n,)
         Labels 0 or 1 of both classes; scores in [0, 1].
+    group : sequence of str, optional
+        Group of each row. Within a class each group then counts the same, whatever its size: a thousand half seconds of
+        one street must not say what the score of a bell means. Both classes count what their rows do.
     split : str
         Name of the rows given.
 
@@ -191,11 +196,12 @@ def fit_calibration(label: ArrayLike, score: ArrayLike, *, split: str = "validat
     n_others = labels.size - n_gunshots
     target = np.where(labels == 1, (n_gunshots + 1) / (n_gunshots + 2), 1 / (n_others + 2))
     x = logit(np.clip(scores, _CLOSEST, 1.0 - _CLOSEST))
+    weight = _shares(labels, group)
 
     def _loss(curve: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = curve[0] * x + curve[1]
-        error = expit(z) - target
-        return float(np.mean(np.logaddexp(0.0, z) - target * z)), np.array([np.mean(error * x), np.mean(error)])
+        error = weight * (expit(z) - target)
+        return float(np.sum(weight * (np.logaddexp(0.0, z) - target * z))), np.array([np.sum(error * x), np.sum(error)])
 
     start = np.array([1.0, 0.0])
     found = minimize(_loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)], tol=1e-12).x
@@ -203,6 +209,18 @@ def fit_calibration(label: ArrayLike, score: ArrayLike, *, split: str = "validat
         method="platt", slope=round(float(found[0]), 6), intercept=round(float(found[1]), 6),
         prior=n_gunshots / labels.size, n_gunshots=n_gunshots, n_others=n_others, split=split,
     )  # fmt: skip
+
+
+def _shares(label: NDArray[np.int8], group: Sequence[str] | None) -> NDArray[np.float64]:
+    """What each row counts; 1 together."""
+    share = np.full(label.size, 1.0 / label.size)
+    if group is None:
+        return share
+    for value in np.unique(label):
+        of_class = np.flatnonzero(label == value)
+        _, inverse, counts = np.unique(np.asarray(group)[of_class], return_inverse=True, return_counts=True)
+        share[of_class] = of_class.size / label.size / (counts.size * counts[inverse])
+    return share
 
 
 def calibration_error(label: ArrayLike, probability: ArrayLike, n_bins: int = N_BINS) -> float:

@@ -188,7 +188,7 @@ class TestLogistic:
         np.testing.assert_array_equal(held.label, labels_of(store)[rows])
         np.testing.assert_allclose(held.score, bundle.score(store.waveforms(rows)), atol=1e-6)
         assert held.group == tuple(np.asarray(store.column("group"))[rows].tolist())
-        assert bundle.calibration == fit_calibration(held.label, held.score)
+        assert bundle.calibration == fit_calibration(held.label, held.score, group=held.group)
 
     def test_rows_split_at_random_promise_nothing(self, small_store: str, tmp_path: Path) -> None:
         bundle = train_model(small_store, "logistic", str(tmp_path / "b"), plan=SplitPlan("random"))

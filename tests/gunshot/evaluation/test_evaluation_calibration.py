@@ -82,6 +82,25 @@ class TestFit:
         assert curve.slope == 0.0
         np.testing.assert_allclose(curve.probability([0.0, 0.5, 1.0]), 0.5, atol=1e-4)
 
+    def test_each_group_counts_the_same_whatever_its_size(self) -> None:
+        """The same as logistic regression whose rows are weighed by hand; groups of one row change nothing."""
+        label, score, _ = overconfident(500)
+        group = ["street" if row % 3 else f"bell {row % 7}" for row in range(500)]
+        n = {1: int(label.sum()), 0: 500 - int(label.sum())}
+        target = np.where(label == 1, (n[1] + 1) / (n[1] + 2), 1 / (n[0] + 2))
+        names = np.array(group)
+        share = np.array(
+            [n[of] / (8 * np.sum((names == g) & (label == of))) for of, g in zip(label, group, strict=True)]
+        )
+        x = np.tile(logit(np.clip(score.astype(float), 1e-7, 1 - 1e-7)), 2)[:, None]
+        model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
+        weight = np.concatenate([share * target, share * (1 - target)])
+        model.fit(x, np.repeat([1, 0], 500), sample_weight=weight)
+        curve = fit_calibration(label, score, group=group)
+        assert (curve.slope, curve.intercept) == pytest.approx((model.coef_[0, 0], model.intercept_[0]), abs=1e-4)
+        assert abs(curve.intercept - fit_calibration(label, score).intercept) > 0.01
+        assert fit_calibration(label, score, group=[str(row) for row in range(500)]) == fit_calibration(label, score)
+
     def test_one_class_is_refused(self) -> None:
         with pytest.raises(TrainingError, match="both classes"):
             fit_calibration([1, 1], [0.5, 0.6])

@@ -45,7 +45,7 @@ def saved(rows: ScoredRows, logistic_weights: Callable[..., bytes], tmp_path_fac
     return save_bundle(
         str(tmp_path_factory.mktemp("models") / "m"), model="logistic", weights=weights, recipe=recipe,
         operating_point=points[0], operating_points=points, details={"training": {"seed": 3}}, splits=b"a table",
-        calibration=fit_calibration(rows.label, rows.score), validation=rows,
+        calibration=fit_calibration(rows.label, rows.score, group=rows.group), validation=rows,
     )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ class TestHeld:
         assert loaded.operating_points == choose_points(rows, RULES)
         assert [point.name for point in loaded.operating_points] == NAMES
         assert loaded.operating_point == loaded.operating_points[0]
-        assert loaded.calibration == fit_calibration(rows.label, rows.score)
+        assert loaded.calibration == fit_calibration(rows.label, rows.score, group=rows.group)
         assert {point.name for point in loaded.operating_points if point.guarantee} == {"miss 5%"}
 
     def test_model_json_holds_plain_values(self, saved: Bundle) -> None:
