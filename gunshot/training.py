@@ -48,6 +48,9 @@ __all__ = ["DEFAULT_MAX_FPR", "row_weights", "train_model", "versions"]
 DEFAULT_MAX_FPR = 0.002
 """False-alarm rate on the validation rows that the threshold keeps to: at 1,300 candidates an hour, 60 alarms a day."""
 
+_SYNTHETIC = "synthetic"  # source of what `gunshot synthesize` makes
+_SYNTHETIC_SHOT = 0.4  # of what a real one counts: more of them cost shots of close recordings (docs/experiments.md)
+
 
 def row_weights(label: NDArray[np.int8], source: NDArray[np.str_]) -> NDArray[np.float32]:
     """What each training row counts in a network's loss.
@@ -63,13 +66,16 @@ def row_weights(label: NDArray[np.int8], source: NDArray[np.str_]) -> NDArray[np
     -------
     ndarray of shape (n,), float32
         Mean 1. Both classes count the same, and within a class a source counts by the square root of its rows: a
-        thousand half seconds of one street must not drown the few sharp impulses that are the harder lesson.
+        thousand half seconds of one street must not drown the few sharp impulses that are the harder lesson. Synthetic
+        shots beside real ones count for less.
     """
     weight = np.empty(label.size, dtype=np.float64)
     for value in np.unique(label):
         of_class = np.flatnonzero(label == value)
         _, inverse, counts = np.unique(source[of_class], return_inverse=True, return_counts=True)
         share = 1.0 / np.sqrt(counts[inverse])
+        if value == 1:
+            share[source[of_class] == _SYNTHETIC] *= _SYNTHETIC_SHOT
         weight[of_class] = share / share.sum()
     return np.asarray(weight / weight.mean(), dtype=np.float32)
 

@@ -222,6 +222,16 @@ class TestRowWeights:
     def test_equal_rows_of_one_source_all_count_one(self) -> None:
         np.testing.assert_allclose(row_weights(np.asarray([0, 1, 1, 0], np.int8), np.asarray(["a"] * 4)), 1.0)
 
+    def test_synthetic_shots_count_less_beside_real_ones(self) -> None:
+        """As long as there are real ones: alone they count as any, and other sounds do always."""
+        label = np.repeat(np.int8([1, 0]), 60)
+        source = np.tile(np.repeat(["field", "synthetic"], 30), 2)
+        weight = row_weights(label, source)
+        of_field, of_synthetic, *others = weight.reshape(4, 30).mean(axis=1)
+        assert of_synthetic == pytest.approx(0.4 * of_field, rel=1e-5)
+        assert others == pytest.approx([1, 1], rel=1e-5)
+        np.testing.assert_allclose(row_weights(label, np.full(120, "synthetic")), 1.0, rtol=1e-6)
+
 
 def _same_rows(batches: Batches, x: Any, y: Any, weight: Any) -> None:
     """An epoch holds every row once, in whatever order, with its label and weight."""
