@@ -94,6 +94,7 @@ def test_a_killed_one_is_taken_up_where_it_was(home: Path, port: int) -> None:
 def test_a_cancel_amid_a_batch_stops_the_work_soon_and_a_rerun_does_the_rest(home: Path, port: int) -> None:
     write_archive(home / "long", range(200), 30.0)
     given = {"inputs": ["long"], "model": "field", "out": "cancelled", "plan": False, "workers": 2}
+    given |= {"operating_point": "0.5"}  # most of the archive's clicks are called there
     ledger = home / "cancelled" / "recordings"
     up = Up(home, port)
     up.wait_ready()
@@ -136,6 +137,7 @@ def _cancel_beside_others(up: Up, home: Path, address: str) -> None:
     profile.write_text(f"kind: address\naddress: {address}\n")
     # the workers' folder is not the run's
     given = {"inputs": [str(home / "part")], "model": "field", "out": str(home / "shared"), "plan": False}
+    given["operating_point"] = "0.5"
     given |= {"cluster": str(profile)}  # `--workers` of this server is nothing that has to be taken back
     beats, enough = home / "beats", home / "enough"
 
