@@ -39,6 +39,7 @@ from gunshot.models.catalogue import ModelRule, model_rule
 from gunshot.storage import delete, join
 from gunshot.store.joined import open_joined
 from gunshot.store.read import FeatureStore, open_store
+from gunshot.synthetic.corpus import SOURCE
 
 if TYPE_CHECKING:
     from gunshot.models.fit import Epoch
@@ -48,7 +49,6 @@ __all__ = ["DEFAULT_MAX_FPR", "row_weights", "train_model", "versions"]
 DEFAULT_MAX_FPR = 0.002
 """False-alarm rate on the validation rows that the threshold keeps to: at 1,300 candidates an hour, 60 alarms a day."""
 
-_SYNTHETIC = "synthetic"  # source of what `gunshot synthesize` makes
 _SYNTHETIC_SHOT = 0.4  # of what a real one counts: more of them cost shots of close recordings (docs/experiments.md)
 
 
@@ -75,7 +75,7 @@ def row_weights(label: NDArray[np.int8], source: NDArray[np.str_]) -> NDArray[np
         _, inverse, counts = np.unique(source[of_class], return_inverse=True, return_counts=True)
         share = 1.0 / np.sqrt(counts[inverse])
         if value == 1:
-            share[source[of_class] == _SYNTHETIC] *= _SYNTHETIC_SHOT
+            share[source[of_class] == SOURCE] *= _SYNTHETIC_SHOT
         weight[of_class] = share / share.sum()
     return np.asarray(weight / weight.mean(), dtype=np.float32)
 

@@ -30,6 +30,7 @@ from gunshot.models.bundle import Bundle, load_bundle
 from gunshot.models.catalogue import model_rule
 from gunshot.split import SPLITS
 from gunshot.store.read import FeatureStore, open_store
+from gunshot.synthetic.corpus import SOURCE
 
 __all__ = ["REPORTED_SPLITS", "Evaluation", "evaluate_bundle", "evaluate_rows"]
 
@@ -189,7 +190,7 @@ def _counted(
         predictions=_predictions(store, bundle, rows, split, scores),
         metrics=metrics | {name: found.metrics for name, found in figures.items()},
         by_source={name: found.metrics for name, found in by_source.items()},
-        is_synthetic="synthetic" in rows.source,
+        is_synthetic=SOURCE in rows.source,
         figures=figures,
         source_figures=by_source,
         unseen_sources=unseen_source_recalls(

@@ -26,6 +26,7 @@ from gunshot.reproduction.page import html_page, markdown_page
 from gunshot.reproduction.paper import THRESHOLD, paper_figure
 from gunshot.storage import join, write_bytes
 from gunshot.store.read import FeatureStore, open_store
+from gunshot.synthetic.corpus import SOURCE
 
 __all__ = ["gather", "missing_cells", "write_table"]
 
@@ -76,7 +77,7 @@ def gather(store: FeatureStore, cells: Sequence[Cell], found: Sequence[Mapping[s
     rows = store.column("source")
     return {
         "kind": found[0]["set"]["kind"],
-        "synthetic": "synthetic" in rows,
+        "synthetic": SOURCE in rows,
         "store": {
             "uri": store.header.uri,
             "manifest_digest": store.header.manifest_digest,

@@ -27,7 +27,7 @@ from gunshot.synthetic.catalogue import draw_sound
 from gunshot.synthetic.recorders import RECORDERS, digitised, sections, through
 from gunshot.synthetic.scenes import LEAD_S, Conditions, Scene, draw_conditions, draw_scene, heard, seeded
 
-__all__ = ["COLUMNS", "LICENSE", "clip", "write_corpus"]
+__all__ = ["COLUMNS", "LICENSE", "SOURCE", "clip", "write_corpus"]
 
 Float32 = NDArray[np.float32]
 
@@ -35,6 +35,8 @@ COLUMNS = ("path", "start_s", "end_s", "label", "sound", "source", "group", "dev
 """Columns of labels.csv; empty start_s and end_s: the row is the whole file."""
 LICENSE = "CC0 1.0 (synthetic)"
 """License of all synthetic sounds."""
+SOURCE = "synthetic"
+"""Their source in label tables and stores."""
 
 _CLIP = 10  # first word of the keys of clips; the next ones are the label and the number
 
@@ -93,7 +95,7 @@ def write_corpus(
             y, sound = clip(label, index, scene, seed=seed)
             path = f"{folder}/{scene.name}_{index:04d}.{scene.format.extension}"
             write_audio(out / path, y, scene.format)
-            rows.append((path, "", "", str(label), sound, "synthetic", scene.name, scene.recorder, LICENSE))
+            rows.append((path, "", "", str(label), sound, SOURCE, scene.name, scene.recorder, LICENSE))
     write_readme(out)
     table = out / "labels.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
